@@ -38,7 +38,7 @@ def test_all_that_waited_as_long_is_freed_after_one_wait(
     seen = [weakref.ref(each) for each in things]
     release_slowly(*([each] for each in things))
     things.clear()
-    qtbot.waitUntil(lambda: all(each() is None for each in seen), timeout=15_000)  # not after 30 s
+    qtbot.waitUntil(lambda: all(each() is None for each in seen))  # not after 30 s
 
 
 def test_what_others_use_stays_until_they_do_not(qtbot: QtBot) -> None:

@@ -61,7 +61,7 @@ def test_a_day_is_listed_and_exported(
     qtbot.addWidget(window)
     window.show()
     show_slide(window, sample_slide, qtbot)
-    qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=15_000)
+    qtbot.waitUntil(lambda: window.annotations.active is not None)
     shown = window.annotations.active
     assert shown is not None
     shown.do(adding("Box", [Annotation(shapely.box(10, 10, 90, 90))]))
@@ -69,9 +69,9 @@ def test_a_day_is_listed_and_exported(
     out.parent.mkdir()
     files = window.annotations.files
     files.write(out, FORMATS["qupath"], shown)
-    qtbot.waitUntil(out.exists, timeout=15_000)
+    qtbot.waitUntil(out.exists)
     files.take(out, window.panes.active)
-    qtbot.waitUntil(lambda: any(what == "imported" for what, _ in deeds()), timeout=15_000)
+    qtbot.waitUntil(lambda: any(what == "imported" for what, _ in deeds()))
     assert deeds() == [
         ("opened", str(sample_slide)),
         ("exported", str(out.parent)),
@@ -80,11 +80,11 @@ def test_a_day_is_listed_and_exported(
     dialog = SettingsDialog(Settings())
     qtbot.addWidget(dialog)
     audit = dialog.privacy.audit
-    qtbot.waitUntil(lambda: audit.table.topLevelItemCount() == 3, timeout=15_000)
+    qtbot.waitUntil(lambda: audit.table.topLevelItemCount() == 3)
     assert "none changed or missing" in audit.state.text()
     table = tmp_path / "audit.csv"
     audit.export_to(table)
-    qtbot.waitUntil(lambda: audit.state.text() == "Wrote 3 entries to audit.csv.", timeout=15_000)
+    qtbot.waitUntil(lambda: audit.state.text() == "Wrote 3 entries to audit.csv.")
     rows = list(csv.reader(table.read_text().splitlines()))
     assert [row[2] for row in rows[1:]] == ["opened", "exported", "imported"]
     dialog.reject()

@@ -110,7 +110,7 @@ def test_after_a_days_use_no_file_is_readable_by_another_account(
     pane = window.panes.active
     press(qtbot, window, Qt.Key.Key_R, CTRL)
     qtbot.waitUntil(lambda: window.recording.control.recording_of(pane) is not None)
-    qtbot.waitUntil(lambda: window.annotations.of(pane) is not None, timeout=15_000)
+    qtbot.waitUntil(lambda: window.annotations.of(pane) is not None)
     press(qtbot, window, Qt.Key.Key_R)
     QTest.mousePress(pane.canvas, Qt.MouseButton.LeftButton, pos=QPoint(200, 150))
     QTest.mouseMove(pane.canvas, QPoint(260, 200))
@@ -120,7 +120,7 @@ def test_after_a_days_use_no_file_is_readable_by_another_account(
     assert isinstance(note, QInputDialog)
     note.setTextValue("mitoses")
     note.accept()
-    qtbot.waitUntil(lambda: window.annotations.is_saved, timeout=15_000)
+    qtbot.waitUntil(lambda: window.annotations.is_saved)
     create_project(data_folder() / "projects" / "own", Project())
     window.close()
     run = ["run", "Tissue quality", str(sample_slide), "--region", "0,0,600,600", "--json"]
@@ -325,7 +325,7 @@ def test_all_caches_are_deleted_from_the_settings(own_home: Path, qtbot: QtBot) 
     assert box is not None
     yes = next(button for button in box.buttons() if button.text() == "Delete")
     qtbot.mouseClick(yes, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: "were deleted" in caches.summary.text(), timeout=15_000)
+    qtbot.waitUntil(lambda: "were deleted" in caches.summary.text())
     assert list(cache_folder().iterdir()) == []
     assert elsewhere.exists()
     assert (data_folder() / "annotations" / "s1.sqlite").exists()

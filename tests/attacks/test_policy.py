@@ -351,7 +351,7 @@ def test_what_was_allowed_is_listed_and_taken_back(qtbot: QtBot, own_home: Path)
     qtbot.addWidget(dialog)
     dialog.show()
     box = dialog.privacy.permissions
-    qtbot.waitUntil(lambda: box.table.topLevelItemCount() == 2, timeout=15_000)
+    qtbot.waitUntil(lambda: box.table.topLevelItemCount() == 2)
     row = box.table.topLevelItem(0)
     assert row is not None
     texts = [row.text(column) for column in range(5)]
@@ -364,7 +364,7 @@ def test_what_was_allowed_is_listed_and_taken_back(qtbot: QtBot, own_home: Path)
     client = Client(to, "lymph", given)
     row.setSelected(True)
     qtbot.mouseClick(box.withdraw, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: box.table.topLevelItemCount() == 1, timeout=15_000)
+    qtbot.waitUntil(lambda: box.table.topLevelItemCount() == 1)
     assert PermissionBook().find("lymph", "models.example") is None
     with pytest.raises(NotPermittedError, match="taken back"):
         client.ask([Turn("user", "a")])

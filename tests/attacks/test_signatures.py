@@ -294,7 +294,7 @@ def test_a_project_lists_the_keys_of_its_readers(
     qtbot.addWidget(window)
     window.show()
     window.activateWindow()
-    with qtbot.waitSignal(window.projects.opened.switched, timeout=15_000):
+    with qtbot.waitSignal(window.projects.opened.switched):
         window.open_paths([study])
     with qtbot.waitSignal(window.panes.active.opened, timeout=20_000):
         window.open_paths([sample_slide])

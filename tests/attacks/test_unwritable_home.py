@@ -129,11 +129,10 @@ def test_the_window_keeps_what_is_done_where_the_user_chooses(
     assert bar.isVisible()
     assert "cannot be written" in bar.sentence.text()
     show_slide(window, sample_slide, qtbot)
-    qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=15_000)
+    qtbot.waitUntil(lambda: window.annotations.active is not None)
     window.recording.control.start()
     qtbot.waitUntil(
         lambda: window.recording.control.recording_of(window.panes.active) is not None,
-        timeout=15_000,
     )
     drawn(window).do(adding("Box", [Annotation(shapely.box(10, 10, 90, 90))]))
     chosen = tmp_path / "chosen"
@@ -147,7 +146,7 @@ def test_the_window_keeps_what_is_done_where_the_user_chooses(
     assert not stand.exists()
     assert len(drawn(window).document) == 1
     drawn(window).do(adding("Box", [Annotation(shapely.box(20, 20, 50, 50))]))
-    qtbot.waitUntil(lambda: window.annotations.is_saved, timeout=15_000)
+    qtbot.waitUntil(lambda: window.annotations.is_saved)
     (summary,) = Library().summaries()
     assert summary.ended_well
     window.close()
@@ -155,7 +154,7 @@ def test_the_window_keeps_what_is_done_where_the_user_chooses(
     qtbot.addWidget(again)
     assert not again.home_notice.bar.isVisible()
     show_slide(again, sample_slide, qtbot)
-    qtbot.waitUntil(lambda: again.annotations.active is not None, timeout=15_000)
+    qtbot.waitUntil(lambda: again.annotations.active is not None)
     assert len(drawn(again).document) == 2
     again.close()
 
@@ -180,12 +179,12 @@ def test_a_window_that_closes_asks_before_what_was_done_goes(
     window = make_window()
     stand = stand_in.folder
     show_slide(window, sample_slide, qtbot)
-    qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=15_000)
+    qtbot.waitUntil(lambda: window.annotations.active is not None)
     assert not stand_in.holds_work, "nothing was done yet"
     drawn(window).do(adding("Box", [Annotation(shapely.box(10, 10, 90, 90))]))
     assert not window.close(), "not even before it is saved"
     qtbot.mouseClick(button_of(box_of(window, qtbot), "Cancel"), Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: window.annotations.is_saved, timeout=15_000)
+    qtbot.waitUntil(lambda: window.annotations.is_saved)
     assert stand_in.holds_work
     assert window.isVisible()
     assert len(drawn(window).document) == 1
@@ -208,7 +207,7 @@ def test_a_window_in_which_nothing_was_done_closes_unasked(
 ) -> None:
     window = make_window()
     show_slide(window, sample_slide, qtbot)
-    qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=15_000)
+    qtbot.waitUntil(lambda: window.annotations.active is not None)
     assert window.close()
 
 
@@ -245,7 +244,7 @@ def test_a_folder_that_cannot_be_written_either_is_said(
     window = make_window()
     window.home_notice.move_to(tmp_path / "file" / "under")
     bar = window.home_notice.bar
-    qtbot.waitUntil(lambda: "choose another" in bar.sentence.text(), timeout=15_000)
+    qtbot.waitUntil(lambda: "choose another" in bar.sentence.text())
     assert data_folder().is_dir()
 
 

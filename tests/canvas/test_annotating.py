@@ -367,7 +367,7 @@ def test_a_rest_keeps_the_stroke_and_escape_takes_it_back(bench: Bench, qtbot: Q
     bench.selection.choose([region.id])
     bench.take(BrushTool(bench.desk))
     begin(bench.canvas, line(QPoint(310, 240), QPoint(600, 240)))
-    qtbot.waitUntil(lambda: bench.only() != region, timeout=10_000)
+    qtbot.waitUntil(lambda: bench.only() != region)
     QTest.keyClick(bench.canvas, Qt.Key.Key_Escape)
     assert bench.only() == region
     assert bench.document.undo_label == "Draw"

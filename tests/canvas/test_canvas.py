@@ -487,7 +487,7 @@ class TestTrouble:
         qtbot.addWidget(canvas)
         canvas.resize(1024, 1024)
         canvas.show()
-        with qtbot.waitSignal(canvas.tile_failed, timeout=10_000) as failed:
+        with qtbot.waitSignal(canvas.tile_failed) as failed:
             canvas.set_source(SpoiltSource(), Optics())
             canvas.show_view(View(Point(512, 512), 1.0, Size(1024, 1024)))
         assert failed.args is not None
@@ -509,7 +509,7 @@ class TestTrouble:
         canvas.show()
         source = SpoiltSource()
         source.gate.clear()
-        with qtbot.waitSignal(canvas.stalled, timeout=15_000) as stalled:
+        with qtbot.waitSignal(canvas.stalled) as stalled:
             canvas.set_source(source, Optics())
         assert stalled.args is not None
         assert stalled.args[0] >= 3
@@ -517,7 +517,7 @@ class TestTrouble:
         wheel(canvas, QPoint(100, 100), 1)
         qtbot.waitUntil(lambda: not canvas.is_moving)
         assert canvas.view.downsample < before.downsample
-        with qtbot.waitSignal(canvas.stalled, timeout=15_000) as moving:
+        with qtbot.waitSignal(canvas.stalled) as moving:
             source.gate.set()
         assert moving.args == [0.0]
         canvas.clear()

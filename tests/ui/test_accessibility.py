@@ -175,7 +175,7 @@ def test_the_slide_announces_where_it_is_and_what_is_selected(
     assert told.text(QAccessible.Text.Name) == "Slide CMU-1-Small-Region.svs"
     QAccessible.setActive(True)
     try:
-        with qtbot.waitSignal(canvas.announcer.announced, timeout=15_000) as zoomed:
+        with qtbot.waitSignal(canvas.announcer.announced) as zoomed:
             press(qtbot, slide_window, Qt.Key.Key_5)
         assert zoomed.args is not None
         center = canvas.destination.center
@@ -190,11 +190,11 @@ def test_the_slide_announces_where_it_is_and_what_is_selected(
         drawn = [
             Annotation(shapely.box(at, 100, at + 50, 150), shown_as=tumor) for at in (100, 300)
         ]
-        with qtbot.waitSignal(canvas.announcer.announced, timeout=15_000) as chosen:
+        with qtbot.waitSignal(canvas.announcer.announced) as chosen:
             active.do(adding("Rectangle", drawn))
             active.selection.choose([drawn[0].id])
         assert chosen.args == [f"10x, {place}; Rectangle selected: Tumor"]
-        with qtbot.waitSignal(canvas.announcer.announced, timeout=15_000) as chosen:
+        with qtbot.waitSignal(canvas.announcer.announced) as chosen:
             active.selection.choose([each.id for each in drawn])
         assert chosen.args == [f"10x, {place}; 2 annotations selected"]
     finally:

@@ -63,13 +63,13 @@ def drawn(folder: Path, reader: str, kind: SetKind = "drawn", name: str = "") ->
 
 
 def open_review(window: MainWindow, study: Path, slide: Path, qtbot: QtBot) -> None:
-    with qtbot.waitSignal(window.projects.opened.switched, timeout=15_000):
+    with qtbot.waitSignal(window.projects.opened.switched):
         window.open_paths([study])
     show_slide(window, slide, qtbot)
-    qtbot.waitUntil(lambda: window.annotations.can_annotate, timeout=15_000)
+    qtbot.waitUntil(lambda: window.annotations.can_annotate)
     press(qtbot, window, Qt.Key.Key_E, CTRL | ALT)
     panel = window.projects.set_review.panel
-    qtbot.waitUntil(lambda: len(panel.model.rows) == 3, timeout=15_000)
+    qtbot.waitUntil(lambda: len(panel.model.rows) == 3)
 
 
 def review(which: AnnotationSet) -> SetReview:
@@ -102,13 +102,13 @@ def test_a_set_is_judged_by_keys_with_comments_and_returned(
     qtbot.keyClicks(panel.comment, "too wide")
     qtbot.keyClick(panel.comment, Qt.Key.Key_Return)
     press(qtbot, window, Qt.Key.Key_Y)
-    qtbot.waitUntil(lambda: verdicts(which) == ["approved", "returned", "approved"], timeout=15_000)
+    qtbot.waitUntil(lambda: verdicts(which) == ["approved", "returned", "approved"])
     assert "Each object is judged" in window.status.currentMessage()
     press(qtbot, window, Qt.Key.Key_U)
-    qtbot.waitUntil(lambda: verdicts(which)[2] == "", timeout=15_000)
+    qtbot.waitUntil(lambda: verdicts(which)[2] == "")
     press(qtbot, window, Qt.Key.Key_Y)
     qtbot.mouseClick(panel.whole["returned"], Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: review(which).status == "returned", timeout=15_000)
+    qtbot.waitUntil(lambda: review(which).status == "returned")
     said = review(which)
     assert {each.comment for each in said.objects.values()} == {"", "too wide"}
     assert {by for by, _ in said.spent_s} == {"Bo"}
@@ -132,7 +132,7 @@ def test_who_drew_hands_in_and_reads_what_is_to_be_corrected(
     # The keys of a reviewer do nothing to one's own set.
     press(qtbot, window, Qt.Key.Key_Y)
     qtbot.mouseClick(panel.whole["handed in"], Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: review(which).status == "handed in", timeout=15_000)
+    qtbot.waitUntil(lambda: review(which).status == "handed in")
     assert verdicts(which) == ["", "returned", ""]
 
 
@@ -143,7 +143,7 @@ def test_what_a_model_made_is_accepted_corrected_and_rejected_one_by_one(
     window = make_window(Settings(reader="Bo"))
     open_review(window, study, sample_slide, qtbot)
     review_of, panel = window.projects.set_review, window.projects.set_review.panel
-    qtbot.waitUntil(lambda: panel.sets.currentText() == "Nuclei", timeout=15_000)
+    qtbot.waitUntil(lambda: panel.sets.currentText() == "Nuclei")
     active = window.annotations.active
     assert active is not None
     press(qtbot, window, Qt.Key.Key_Y)
@@ -153,15 +153,13 @@ def test_what_a_model_made_is_accepted_corrected_and_rejected_one_by_one(
     assert {each.id for each in active.document} == {first.id, third.id}
     assert active.document[first.id].metadata["Source"] == "nuclei 4"
     assert set(active.selection) == {third.id}
-    qtbot.waitUntil(
-        lambda: verdicts(which) == ["accepted", "rejected", "corrected"], timeout=15_000
-    )
+    qtbot.waitUntil(lambda: verdicts(which) == ["accepted", "rejected", "corrected"])
     # Another mind: what was accepted is rejected, and leaves one's own again.
     panel.choose(0)
     panel.table.setFocus()
     press(qtbot, window, Qt.Key.Key_X)
     assert {each.id for each in active.document} == {third.id}
-    qtbot.waitUntil(lambda: verdicts(which)[0] == "rejected", timeout=15_000)
+    qtbot.waitUntil(lambda: verdicts(which)[0] == "rejected")
     assert review_of.is_active
     panel.hide()
     assert not review_of.is_active
@@ -175,7 +173,7 @@ def test_a_class_renamed_in_the_editor_is_renamed_in_the_sets_of_all(
     change_project(study, lambda project: msgspec.structs.replace(project, palette=palette))
     window = make_window(Settings(reader="Bo"))
     open_review(window, study, sample_slide, qtbot)
-    qtbot.waitUntil(lambda: window.annotations.classes.palette.classes == palette, timeout=15_000)
+    qtbot.waitUntil(lambda: window.annotations.classes.palette.classes == palette)
     window.commands["annotate.classes"].trigger()
     dialog = open_dialog(window, ClassesDialog, qtbot)
     assert isinstance(dialog, ClassesDialog)
@@ -183,7 +181,7 @@ def test_a_class_renamed_in_the_editor_is_renamed_in_the_sets_of_all(
     qtbot.mouseClick(
         dialog.buttons.button(QDialogButtonBox.StandardButton.Ok), Qt.MouseButton.LeftButton
     )
-    qtbot.waitUntil(lambda: len(read_project(study).class_renames) == 1, timeout=15_000)
+    qtbot.waitUntil(lambda: len(read_project(study).class_renames) == 1)
     project = read_project(study)
     assert [each.name for each in project.palette] == ["Carcinoma", "Other"]
     (which,) = study_reader(study, project, "Cy").all_sets()
@@ -191,7 +189,7 @@ def test_a_class_renamed_in_the_editor_is_renamed_in_the_sets_of_all(
     assert {each.class_name for each in rows} == {"Carcinoma"}
     # What is drawn here and shown follows, also when somebody else renames it.
     square = Annotation(shapely.box(5, 5, 9, 9), shown_as=AnnotationClass("Carcinoma"))
-    qtbot.waitUntil(lambda: window.annotations.can_annotate, timeout=15_000)
+    qtbot.waitUntil(lambda: window.annotations.can_annotate)
     active = window.annotations.active
     assert active is not None
     assert active.do(adding("Draw", [square]))
@@ -211,7 +209,7 @@ def test_the_consensus_of_two_readers_is_a_set_of_its_own(
     window = make_window(Settings(reader="Bo"))
     open_review(window, study, sample_slide, qtbot)
     window.commands["project.consensus"].trigger()
-    qtbot.waitUntil(lambda: "Fewer than two" in window.status.currentMessage(), timeout=15_000)
+    qtbot.waitUntil(lambda: "Fewer than two" in window.status.currentMessage())
     drawn(study, "Cy")
     window.commands["project.consensus"].trigger()
-    qtbot.waitUntil(lambda: "holds 3 objects" in window.status.currentMessage(), timeout=15_000)
+    qtbot.waitUntil(lambda: "holds 3 objects" in window.status.currentMessage())

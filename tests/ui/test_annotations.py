@@ -45,7 +45,7 @@ LEFT_OF_MIDDLE, RIGHT_OF_MIDDLE = QPoint(-90, -40), QPoint(20, -40)
 
 
 def _active(window: MainWindow, qtbot: QtBot) -> PaneAnnotations:
-    qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: window.annotations.active is not None)
     active = window.annotations.active
     assert active is not None
     return active
@@ -83,7 +83,7 @@ def _draw(
 
 
 def _saved(window: MainWindow, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: window.annotations.is_saved, timeout=10_000)
+    qtbot.waitUntil(lambda: window.annotations.is_saved)
 
 
 def _rows(window: MainWindow) -> dict[str, list[str]]:
@@ -167,9 +167,9 @@ def test_a_second_window_reads_and_takes_over_when_the_first_goes(
     listed.activateWindow()
     qtbot.waitUntil(listed.isActiveWindow)
     _draw(listed, qtbot, Qt.Key.Key_O, RIGHT_OF_MIDDLE)
-    qtbot.waitUntil(lambda: len(active.document) == 2, timeout=10_000)
+    qtbot.waitUntil(lambda: len(active.document) == 2)
     listed.close()
-    qtbot.waitUntil(lambda: not active.document.is_read_only, timeout=10_000)
+    qtbot.waitUntil(lambda: not active.document.is_read_only)
     qtbot.waitUntil(lambda: not second.annotations.banner.isVisible())
     second.commands["annotate.whole_slide"].trigger()
     assert len(active.document) == 3
@@ -483,7 +483,7 @@ def test_annotations_and_detections_of_one_file_go_where_each_belongs(
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
     drop(listed, [path])
     pane = listed.panes.active
-    qtbot.waitUntil(lambda: listed.overlays.run_of(pane) is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: listed.overlays.run_of(pane) is not None)
     overlay = listed.overlays.run_of(pane)
     assert overlay is not None
     assert (len(set_document(listed, qtbot, "both.geojson")), overlay.found.count) == (1, 1)
@@ -621,4 +621,4 @@ def test_a_file_that_cannot_be_written_is_told_until_it_can(
         assert not listed.annotations.is_saved
         other.execute("ROLLBACK")
     _saved(listed, qtbot)
-    qtbot.waitUntil(lambda: not banner.isVisible(), timeout=10_000)
+    qtbot.waitUntil(lambda: not banner.isVisible())

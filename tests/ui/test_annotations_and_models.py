@@ -40,7 +40,7 @@ _PATIENCE_MS = 60_000
 
 
 def _active(window: MainWindow, qtbot: QtBot) -> PaneAnnotations:
-    qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: window.annotations.active is not None)
     active = window.annotations.active
     assert active is not None
     return active
@@ -80,7 +80,7 @@ def with_cells(slide_window: MainWindow, tmp_path: Path, qtbot: QtBot) -> MainWi
     _cells(path, [(100 + 50 * n, 100, 0.1 + 0.4 * (n % 2)) for n in range(10)])
     drop(slide_window, [path])
     pane = slide_window.panes.active
-    qtbot.waitUntil(lambda: slide_window.overlays.run_of(pane) is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: slide_window.overlays.run_of(pane) is not None)
     slide_window.commands["panels.annotations"].trigger()
     return slide_window
 
@@ -90,7 +90,7 @@ def test_positive_cells_are_counted_kept_and_exported(
 ) -> None:
     active, panel = _active(with_cells, qtbot), with_cells.annotations.panel
     region = _region(active, 0, 0, 400, 400)
-    qtbot.waitUntil(lambda: "6 objects" in panel.figures.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: "6 objects" in panel.figures.text())
     with_cells.panes.active.focus()
     press(qtbot, with_cells, Qt.Key.Key_O, CTRL | ALT)
     dialog = open_dialog(with_cells, CountDialog, qtbot)
@@ -100,7 +100,7 @@ def test_positive_cells_are_counted_kept_and_exported(
     dialog.is_asked.click()
     dialog.threshold.setValue(0.3)
     dialog.accept()
-    qtbot.waitUntil(lambda: bool(active.document[region.id].measurements), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(active.document[region.id].measurements))
     told = active.document[region.id].measurements
     assert (told["Objects"], told["Positive objects"], told["Positive %"]) == (6, 3, 50)
     mpp_um = active.mpp_um
@@ -109,7 +109,7 @@ def test_positive_cells_are_counted_kept_and_exported(
     assert told["Objects per mm2"] == pytest.approx(6 / area_mm2, rel=1e-4)
     path = tmp_path / "counted.geojson"
     with_cells.annotations.files.write(path, FORMATS["qupath"], active)
-    qtbot.waitUntil(path.exists, timeout=10_000)
+    qtbot.waitUntil(path.exists)
     (read,) = read_qupath(path, [])
     assert read.measurements["Positive %"] == 50
     back_to_slide(with_cells, qtbot)
@@ -125,15 +125,15 @@ def test_a_count_is_outdated_once_its_region_is_reshaped(
     with_cells.panes.active.focus()
     press(qtbot, with_cells, Qt.Key.Key_O, CTRL | ALT)
     open_dialog(with_cells, CountDialog, qtbot).accept()
-    qtbot.waitUntil(lambda: bool(active.document[region.id].measurements), timeout=10_000)
-    qtbot.waitUntil(lambda: "Saved: Objects 6" in panel.figures.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(active.document[region.id].measurements))
+    qtbot.waitUntil(lambda: "Saved: Objects 6" in panel.figures.text())
     counted = active.document[region.id]
     wider = replace(counted, geometry=shapely.box(0, 0, 600, 400))
     active.do(changing("Reshape", [(counted, wider)]))
-    qtbot.waitUntil(lambda: "Outdated, of another shape" in panel.figures.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: "Outdated, of another shape" in panel.figures.text())
     path = tmp_path / "reshaped.geojson"
     with_cells.annotations.files.write(path, FORMATS["qupath"], active)
-    qtbot.waitUntil(path.exists, timeout=10_000)
+    qtbot.waitUntil(path.exists)
     (read,) = read_qupath(path, [])
     assert "Objects" not in read.measurements
 
@@ -162,14 +162,14 @@ def test_the_colors_of_a_heatmap_become_regions_as_the_thresholds_leave_them(
     path.write_text("x,y,score\n" + "\n".join(f"{x},{y},{s}" for x, y, s in tiles))
     drop(slide_window, [path])
     pane = slide_window.panes.active
-    qtbot.waitUntil(lambda: slide_window.overlays.run_of(pane) is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: slide_window.overlays.run_of(pane) is not None)
     active = _active(slide_window, qtbot)
     overlay = slide_window.overlays.run_of(pane)
     assert overlay is not None
     page = heatmap_page(slide_window)
-    qtbot.waitUntil(lambda: page.legend.texts[-1:] == ("0.7",), timeout=10_000)
+    qtbot.waitUntil(lambda: page.legend.texts[-1:] == ("0.7",))
     page.range.setValue((0.45, 0.7))
-    qtbot.waitUntil(lambda: _painted(overlay) == 4 * 3, timeout=10_000)
+    qtbot.waitUntil(lambda: _painted(overlay) == 4 * 3)
     slide_window.commands["annotate.from_overlay"].trigger()
     (made,) = set_document(slide_window, qtbot, "scores.csv")
     assert len(active.document) == 0

@@ -23,7 +23,7 @@ def region(name: str, author: str, x0: float, y0: float, x1: float, y1: float) -
 
 
 def draw(window: MainWindow, qtbot: QtBot, *annotations: Annotation) -> None:
-    qtbot.waitUntil(lambda: window.annotations.can_annotate, timeout=10_000)
+    qtbot.waitUntil(lambda: window.annotations.can_annotate)
     assert window.annotations.active is not None
     window.annotations.active.document.do(adding("Draw", annotations))
 
@@ -48,7 +48,7 @@ def test_two_authors_on_one_slide(slide_window: MainWindow, qtbot: QtBot) -> Non
     panel.a.setCurrentText("On this slide, by Anna")
     panel.b.setCurrentText("On this slide, by Béla")
     qtbot.mouseClick(panel.compare, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: "Tumor" in figures(slide_window), timeout=10_000)
+    qtbot.waitUntil(lambda: "Tumor" in figures(slide_window))
     assert figures(slide_window)["Tumor"][:4] == ["1", "1", "0.67", "0.50"]
     assert figures(slide_window)["Stroma"][2] == "0.00"
     assert "They differ in 1 region;" in panel.summary.text()
@@ -58,13 +58,13 @@ def test_two_authors_on_one_slide(slide_window: MainWindow, qtbot: QtBot) -> Non
     before = canvas.grab().toImage()
     at = panel.regions.visualRect(panel.model.index(0, 0)).center()
     qtbot.mouseClick(panel.regions.viewport(), Qt.MouseButton.LeftButton, pos=at)
-    qtbot.waitUntil(lambda: not canvas.is_moving, timeout=10_000)
+    qtbot.waitUntil(lambda: not canvas.is_moving)
     assert canvas.view.center == (600, 700)
     assert canvas.grab().toImage() != before
     layers = (part._all, part._one)
     assert all(canvas.has_layer(layer) for layer in layers)
     slide_window.commands["panels.comparison"].trigger()
-    qtbot.waitUntil(lambda: not any(canvas.has_layer(layer) for layer in layers), timeout=5000)
+    qtbot.waitUntil(lambda: not any(canvas.has_layer(layer) for layer in layers))
 
 
 def test_one_set_alone_is_not_offered_against_itself(
@@ -106,7 +106,7 @@ def test_a_file_within_the_regions_of_a_class(
         assert panel.b.currentText() == name
         panel.reference.setCurrentText("Regions of Region")
         qtbot.mouseClick(panel.compare, Qt.MouseButton.LeftButton)
-        qtbot.waitUntil(lambda: panel.summary.text() != "Comparing...", timeout=10_000)
+        qtbot.waitUntil(lambda: panel.summary.text() != "Comparing...")
         if name == "bad.geojson":
             assert "bad.geojson" in panel.summary.text()
     assert figures(slide_window) == {"Tumor": ["1", "1", "0.67", "0.50", "0.50", "1.00"]}

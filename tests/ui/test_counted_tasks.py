@@ -67,17 +67,17 @@ def test_record_replay_and_see_what_was_missed(
     assert hands.take_count() == tasks["Start and stop a recording"][0]
 
     notice = window.recording.saved.bar
-    qtbot.waitUntil(notice.isVisible, timeout=15_000)
+    qtbot.waitUntil(notice.isVisible)
     hands.click(notice.button)
-    qtbot.waitUntil(panels.replay.isVisible, timeout=15_000)
+    qtbot.waitUntil(panels.replay.isVisible)
     assert hands.take_count() == tasks["Replay it, right after"][0]
     panels.replay.exit.click()
     qtbot.waitUntil(lambda: not panels.replay.isVisible())
 
     hands.click(window.frame.inspector.rail.button("sessions"))
-    qtbot.waitUntil(panels.sessions.replay.isEnabled, timeout=15_000)
+    qtbot.waitUntil(panels.sessions.replay.isEnabled)
     hands.click(panels.sessions.replay)
-    qtbot.waitUntil(panels.replay.isVisible, timeout=15_000)
+    qtbot.waitUntil(panels.replay.isVisible)
     assert hands.take_count() == tasks["Replay the last recording of the slide, later"][0]
     panels.replay.exit.click()
 

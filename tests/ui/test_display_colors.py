@@ -94,7 +94,7 @@ def test_thumbnails_go_through_the_profile(
     thumbnails = Thumbnails(window, QSize(64, 64))
     for uses_icc, expected in ((True, shown_color(COLOR, ADOBE)), (False, list(COLOR))):
         thumbnails.set_uses_icc(uses_icc=uses_icc)
-        with qtbot.waitSignal(thumbnails.changed, timeout=10_000):
+        with qtbot.waitSignal(thumbnails.changed):
             thumbnails.picture(path)
         color = thumbnails.picture(path).toImage().pixelColor(32, 32)
         assert [color.red(), color.green(), color.blue()] == expected
@@ -123,7 +123,7 @@ def test_label_and_macro_go_through_the_profile(
     assert "macro" in source.info.associated
     window.associated.show()
     macro = window.associated.pictures["macro"]
-    qtbot.waitUntil(lambda: macro.image is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: macro.image is not None)
     assert macro.image is not None
     color = macro.image.pixelColor(40, 30)
     expected = shown_color((200, 40, 60), ADOBE)
@@ -181,7 +181,7 @@ def test_the_wand_takes_the_same_whatever_the_display_does(
         DisplaySettings(stain=Stain.HEMATOXYLIN, icc=True),
     ):
         canvas.set_look(look)
-        qtbot.waitUntil(lambda: canvas.is_sharp, timeout=10_000)
+        qtbot.waitUntil(lambda: canvas.is_sharp)
         areas.append(_wand_area(window, qtbot))
     assert areas == pytest.approx([areas[0]] * len(areas))
     assert areas[0] == pytest.approx(np.pi * 200**2, rel=0.1)
@@ -190,13 +190,13 @@ def test_the_wand_takes_the_same_whatever_the_display_does(
 def _wand_area(window: MainWindow, qtbot: QtBot) -> float:
     """Of what one click with the wand into the middle takes; it is taken back again."""
     canvas, annotations = window.panes.active.canvas, window.annotations
-    qtbot.waitUntil(lambda: annotations.can_annotate, timeout=15_000)
+    qtbot.waitUntil(lambda: annotations.can_annotate)
     assert annotations.active is not None
     document = annotations.active.document
     window.commands["annotate.wand"].trigger()
     at = canvas.view.to_screen(canvas.slide_box.center)
     QTest.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=QPoint(round(at.x), round(at.y)))
-    qtbot.waitUntil(lambda: len(document) == 1, timeout=5000)
+    qtbot.waitUntil(lambda: len(document) == 1)
     (region,) = document
     area: float = region.geometry.area
     document.undo()

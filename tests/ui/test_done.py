@@ -53,11 +53,11 @@ def asked(make_window: Callable[..., MainWindow], study: Path, qtbot: QtBot) -> 
 
 
 def open_study(window: MainWindow, study: Path, slide: Path, qtbot: QtBot) -> None:
-    with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
+    with qtbot.waitSignal(window.projects.opened.switched):
         window.open_paths([study])
     show_slide(window, slide, qtbot)
     panel = window.projects.questions.panel
-    qtbot.waitUntil(lambda: "reader-7" in panel.who.text(), timeout=15_000)
+    qtbot.waitUntil(lambda: "reader-7" in panel.who.text())
     window.panes.active.focus()
 
 
@@ -88,7 +88,7 @@ def test_done_names_the_required_answer_that_is_missing(
     assert "required" in pattern_of(asked).complaint.text()
     assert asked.focusWidget() is pattern_of(asked).buttons.button(0)
     assert pane.path == study / "1.png"
-    qtbot.waitUntil(lambda: states(study)[0] == "in work", timeout=15_000)
+    qtbot.waitUntil(lambda: states(study)[0] == "in work")
     qtbot.mouseClick(
         pattern_of(asked).buttons.button(1), Qt.MouseButton.LeftButton, pos=QPoint(8, 8)
     )
@@ -96,7 +96,7 @@ def test_done_names_the_required_answer_that_is_missing(
     with qtbot.waitSignal(pane.opened, timeout=20_000):
         press(qtbot, asked, Qt.Key.Key_F7)
     assert pane.path == study / "2.png"
-    qtbot.waitUntil(lambda: states(study)[0] == "done", timeout=15_000)
+    qtbot.waitUntil(lambda: states(study)[0] == "done")
 
 
 def test_a_refused_number_holds_the_slide_and_waits_for_it(
@@ -117,15 +117,15 @@ def test_a_refused_number_holds_the_slide_and_waits_for_it(
     # Another slide comes by the list: the number waits with its own.
     show_slide(asked, study / "2.png", qtbot)
     assert "It waits there with 1.png" in asked.status.currentMessage()
-    qtbot.waitUntil(lambda: share_of(asked).edit.text() == "", timeout=15_000)
+    qtbot.waitUntil(lambda: share_of(asked).edit.text() == "")
     show_slide(asked, study / "1.png", qtbot)
-    qtbot.waitUntil(share_of(asked).edit.isEnabled, timeout=15_000)
+    qtbot.waitUntil(share_of(asked).edit.isEnabled)
     assert share_of(asked).edit.text() == "150"
     assert "from 0 to 100 %" in share_of(asked).complaint.text()
     share_of(asked).edit.selectAll()
     qtbot.keyClicks(share_of(asked).edit, "15")
     press(qtbot, asked, Qt.Key.Key_F7)
-    qtbot.waitUntil(lambda: states(study)[0] == "done", timeout=15_000)
+    qtbot.waitUntil(lambda: states(study)[0] == "done")
     kept = {given.question: given.answer for given in all_answers(study)}
     assert kept == {"pattern": "4", "share": 15.0}
 
@@ -134,14 +134,14 @@ def test_no_other_way_to_done_goes_round_the_answers(
     asked: MainWindow, study: Path, qtbot: QtBot
 ) -> None:
     bar, panel = asked.projects.finishing.bar, asked.projects.slides.details
-    qtbot.waitUntil(lambda: states(study)[0] == "in work", timeout=15_000)
+    qtbot.waitUntil(lambda: states(study)[0] == "in work")
     press(qtbot, asked, Qt.Key.Key_F7, SHIFT)
     assert "Primary pattern" in bar.sentence.text()
     # A slide that is not on screen, by the list of states.
     asked.slides.view.setCurrentIndex(asked.slides.model.index(1))
     panel.state.setCurrentIndex(panel.state.findData("done"))
     panel.state.activated.emit(panel.state.currentIndex())
-    qtbot.waitUntil(lambda: bar.sentence.text().startswith("2.png: not done"), timeout=15_000)
+    qtbot.waitUntil(lambda: bar.sentence.text().startswith("2.png: not done"))
     assert panel.state.currentData() == "to do"
     assert states(study) == ["in work", "to do", "to do"]
 
@@ -167,14 +167,14 @@ def test_unseen_tissue_is_shown_before_done_where_the_study_asks(
     sentence = finishing.bar.sentence.text()
     assert "% of the tissue was not seen at 10x or more" in sentence
     assert 20 <= int(sentence.split(" %")[0]) <= 80
-    qtbot.waitUntil(lambda: "unseen tissue" in canvas.shown_layers, timeout=15_000)
+    qtbot.waitUntil(lambda: "unseen tissue" in canvas.shown_layers)
     assert states(folder) == ["in work"]
     qtbot.mouseClick(finishing.bar.button, Qt.MouseButton.LeftButton)
     rest(window, qtbot)
     assert canvas.optics.magnification(canvas.view.downsample) == pytest.approx(10.0)
     press(qtbot, window, Qt.Key.Key_F7)
-    qtbot.waitUntil(lambda: states(folder) == ["done"], timeout=15_000)
-    qtbot.waitUntil(lambda: "unseen tissue" not in canvas.shown_layers, timeout=15_000)
+    qtbot.waitUntil(lambda: states(folder) == ["done"])
+    qtbot.waitUntil(lambda: "unseen tissue" not in canvas.shown_layers)
 
 
 @pytest.mark.slow
@@ -186,9 +186,9 @@ def test_each_reader_of_a_study_with_stages_is_done_for_themselves(
 
     def window_of(reader: str) -> MainWindow:
         window = make_window(Settings(reader=reader))
-        with qtbot.waitSignal(window.projects.opened.switched, timeout=15_000):
+        with qtbot.waitSignal(window.projects.opened.switched):
             window.open_paths([study])
-        qtbot.waitUntil(lambda: window.projects.study.study is not None, timeout=15_000)
+        qtbot.waitUntil(lambda: window.projects.study.study is not None)
         return window
 
     def shown(window: MainWindow) -> list[str]:
@@ -196,12 +196,12 @@ def test_each_reader_of_a_study_with_stages_is_done_for_themselves(
 
     first = window_of("Ann")
     show_slide(first, study / "1.png", qtbot)
-    qtbot.waitUntil(lambda: shown(first) == ["in work", "to do", "to do"], timeout=15_000)
+    qtbot.waitUntil(lambda: shown(first) == ["in work", "to do", "to do"])
     pane = first.panes.active
     with qtbot.waitSignal(pane.opened, timeout=20_000):
         press(qtbot, first, Qt.Key.Key_F7)
     assert pane.path == study / "2.png"
-    qtbot.waitUntil(lambda: shown(first) == ["done", "in work", "to do"], timeout=15_000)
+    qtbot.waitUntil(lambda: shown(first) == ["done", "in work", "to do"])
     first.close()
     assert states(study) == ["to do"] * 3
     # Another finds all of it to do, and the first all as it was left.

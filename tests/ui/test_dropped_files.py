@@ -85,7 +85,7 @@ def test_a_file_dropped_with_a_slide_lands_on_it(
     slide, file = make_slide(tmp_path / "T.tif", 180), make_geojson(tmp_path / "T.geojson")
     drop(window, [slide, file])
     qtbot.waitUntil(lambda: window.panes.active.path == slide, timeout=20_000)
-    qtbot.waitUntil(lambda: count(window) == 1, timeout=10_000)
+    qtbot.waitUntil(lambda: count(window) == 1)
     assert "T.tif" in window.status.currentMessage()
     assert len(before) == 0
     assert len(active_of(window).document) == 0
@@ -102,13 +102,13 @@ def test_a_table_of_the_second_slide_waits_for_it(
     qtbot.waitUntil(lambda: waits in window.status.currentMessage(), timeout=20_000)
     qtbot.waitUntil(lambda: count(window) == 0, timeout=20_000)
     show_slide(window, second, qtbot)
-    qtbot.waitUntil(lambda: count(window) == 1, timeout=10_000)
+    qtbot.waitUntil(lambda: count(window) == 1)
 
 
 def test_what_is_unclear_is_asked(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
     first, second = make_slide(tmp_path / "A.tif", 180), make_slide(tmp_path / "B.tif", 120)
     window.open_paths([first, second, make_geojson(tmp_path / "regions.geojson")])
-    qtbot.waitUntil(lambda: "Which slide" in _asked(window), timeout=10_000)
+    qtbot.waitUntil(lambda: "Which slide" in _asked(window))
     assert "regions.geojson" in _asked(window)
 
 
@@ -171,14 +171,14 @@ def test_the_same_file_again_is_asked_and_classes_keep_their_color(
     qtbot.waitUntil(lambda: count(window) == 0)
     file = make_geojson(tmp_path / "regions.geojson")
     window.open_paths([file])
-    qtbot.waitUntil(lambda: count(window) == 1, timeout=10_000)
+    qtbot.waitUntil(lambda: count(window) == 1)
     (annotation,) = set_document(window, qtbot, "regions.geojson")
     qtbot.waitUntil(lambda: "click it under Sets" in window.status.currentMessage())
     assert annotation.shown_as is not None
     assert annotation.shown_as.color == "#c80000"
     for text, expected in (("&Skip", 1), ("&Replace", 1), ("Keep &both", 2)):
         window.open_paths([file])
-        qtbot.waitUntil(lambda: _box(window) is not None, timeout=10_000)
+        qtbot.waitUntil(lambda: _box(window) is not None)
         box = _box(window)
         assert box is not None
         (button,) = [each for each in box.findChildren(QPushButton) if each.text() == text]
@@ -195,9 +195,9 @@ def test_a_file_without_ids_is_asked_again_too(
     square = Annotation(shapely.box(10, 20, 110, 220), shown_as=AnnotationClass("Tumor", "#c80000"))
     write_imagescope(file, [square])
     window.open_paths([file])
-    qtbot.waitUntil(lambda: count(window) == 1, timeout=10_000)
+    qtbot.waitUntil(lambda: count(window) == 1)
     window.open_paths([file])
-    qtbot.waitUntil(lambda: _box(window) is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: _box(window) is not None)
     box = _box(window)
     assert box is not None
     assert "The annotation of regions.xml is on this slide already" in box.text()
@@ -221,7 +221,7 @@ def test_what_is_kept_of_a_slide_is_exported(
     assert result.exit_code == 0, result.output
     assert json.loads(out.read_text())["features"] == []
     window.open_paths([make_geojson(tmp_path / "regions.geojson")])
-    qtbot.waitUntil(lambda: count(window) == 1 and window.annotations.is_saved, timeout=10_000)
+    qtbot.waitUntil(lambda: count(window) == 1 and window.annotations.is_saved)
     assert invoke(arguments).exit_code == 0
     assert len(json.loads(out.read_text())["features"]) == 1
     coco = tmp_path / "out.coco.json"

@@ -29,7 +29,7 @@ def test_enter_ends_no_stage(
     stages = (Stage(name="First"), Stage(name="Second"))
     create_project(folder, Project(title="Study", slides=slides, stages=stages))
     window = make_window(Settings(reader="A"))
-    with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
+    with qtbot.waitSignal(window.projects.opened.switched):
         window.open_paths([folder])
     show_slide(window, folder / "1.png", qtbot)
     study = window.projects.study
@@ -59,6 +59,6 @@ def test_a_project_without_slides_says_how_they_come(
     folder = tmp_path / "empty"
     folder.mkdir()
     create_project(folder, Project(title="Empty"))
-    with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
+    with qtbot.waitSignal(window.projects.opened.switched):
         window.open_paths([folder])
     assert window.status.currentMessage().startswith("Empty: no slides yet. Press Add...")

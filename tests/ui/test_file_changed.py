@@ -38,18 +38,18 @@ def test_it_is_said_and_opened_again(window: MainWindow, tmp_path: Path, qtbot: 
     for x, y in ((150, 150), (1900, 150), (1900, 1900), (150, 1900), (1000, 1000)):
         # Some tiles there were not read ahead.
         pane.canvas.go_to(Point(x, y), 1.0, animated=False)
-        qtbot.waitUntil(lambda: pane.canvas.is_sharp, timeout=10_000)
-    qtbot.waitUntil(pane.bars.notice.isVisible, timeout=10_000)
+        qtbot.waitUntil(lambda: pane.canvas.is_sharp)
+    qtbot.waitUntil(pane.bars.notice.isVisible)
     assert "S-1.tif was changed on the disk while it was open" in pane.bars.notice.sentence.text()
-    qtbot.waitUntil(lambda: pane.canvas.is_sharp, timeout=10_000)
+    qtbot.waitUntil(lambda: pane.canvas.is_sharp)
     colors = np.unique(_pixels(pane.canvas))
     assert 50 not in colors  # nothing of the other slide is shown in this one's name
-    with qtbot.waitSignal(pane.opened, timeout=10_000):
+    with qtbot.waitSignal(pane.opened):
         qtbot.mouseClick(pane.bars.notice.button, Qt.MouseButton.LeftButton)
     assert not pane.bars.notice.isVisible()
     assert pane.source is not None
     assert pane.source.info.identity != identity
-    qtbot.waitUntil(lambda: pane.canvas.is_sharp, timeout=10_000)
+    qtbot.waitUntil(lambda: pane.canvas.is_sharp)
     assert 50 in np.unique(_pixels(pane.canvas))
 
 
@@ -66,13 +66,13 @@ def test_the_picture_in_the_list_is_that_of_the_file_that_was_opened_again(
         image = model.index(0).data(Qt.ItemDataRole.DecorationRole).toImage()
         return image.pixelColor(image.width() // 2, image.height() // 2).getRgb()[0]
 
-    qtbot.waitUntil(lambda: gray() == 200, timeout=10_000)
+    qtbot.waitUntil(lambda: gray() == 200)
     _write(path, 50)
     pane.open(path)  # it is on screen: looks whether it is still the same
-    qtbot.waitUntil(pane.bars.notice.isVisible, timeout=10_000)
-    with qtbot.waitSignal(pane.opened, timeout=10_000):
+    qtbot.waitUntil(pane.bars.notice.isVisible)
+    with qtbot.waitSignal(pane.opened):
         qtbot.mouseClick(pane.bars.notice.button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: gray() == 50, timeout=10_000)
+    qtbot.waitUntil(lambda: gray() == 50)
 
 
 def test_a_session_has_no_picture_of_the_slide_that_lies_there_now(
@@ -85,14 +85,14 @@ def test_a_session_has_no_picture_of_the_slide_that_lies_there_now(
     thumbnails = Thumbnails(window)
     for value in (200, 50):
         _write(path, value)
-        with qtbot.waitSignal(thumbnails.changed, timeout=10_000):
+        with qtbot.waitSignal(thumbnails.changed):
             thumbnails.picture(path, identity)
         picture = thumbnails.picture(path, identity).toImage()
         middle = picture.pixelColor(picture.width() // 2, picture.height() // 2).getRgb()
         assert (middle == (200, 200, 200, 255)) == (value == 200)
         if value == 200:
             _write(path, 50)
-            with qtbot.waitSignal(thumbnails.changed, timeout=10_000):
+            with qtbot.waitSignal(thumbnails.changed):
                 thumbnails.look_again(path)
     thumbnails.shut_down()
 
@@ -115,16 +115,16 @@ def test_a_slide_that_is_moved_is_shown_on_and_said(
 
     def go_to(x: int, y: int) -> None:
         pane.canvas.go_to(Point(x, y), 1.0, animated=False)
-        qtbot.waitUntil(lambda: pane.canvas.is_sharp, timeout=10_000)
+        qtbot.waitUntil(lambda: pane.canvas.is_sharp)
 
     go_to(600, 600)
-    qtbot.waitUntil(pane.bars.notice.isVisible, timeout=10_000)
+    qtbot.waitUntil(pane.bars.notice.isVisible)
     said = pane.bars.notice.sentence.text()
     assert said.startswith("S-1.tif is not in its place any more: it was moved, renamed or deleted")
     assert (_pixels(pane.canvas)[:, :300] == 200).all()
     away.rename(path)
     go_to(3600, 3600)
-    qtbot.waitUntil(lambda: not pane.bars.notice.isVisible(), timeout=10_000)
+    qtbot.waitUntil(lambda: not pane.bars.notice.isVisible())
 
 
 def test_what_is_drawn_on_one_slide_is_never_seen_on_the_next(

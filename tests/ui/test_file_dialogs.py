@@ -67,7 +67,7 @@ def test_a_new_file_gets_the_ending_of_the_chosen_filter(
 
     _type(dialog, "mine")
     assert taken == [(tmp_path / "mine.geojson", "Outlines (*.geojson)")]
-    qtbot.waitUntil(lambda: not parent.findChildren(QFileDialog), timeout=15_000)
+    qtbot.waitUntil(lambda: not parent.findChildren(QFileDialog))
 
 
 @pytest.mark.parametrize(

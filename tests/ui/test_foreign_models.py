@@ -169,7 +169,7 @@ def test_the_trial_of_a_model_that_never_answers_is_canceled(
     qtbot.waitUntil(lambda: canvas.view.downsample < before)  # the window goes on meanwhile
     bar.button.click()
     message = slide_window.status.currentMessage
-    qtbot.waitUntil(lambda: message() == "Canceled: foreign was not added.", timeout=10_000)
+    qtbot.waitUntil(lambda: message() == "Canceled: foreign was not added.")
     assert bar.isHidden()
     assert _added() == []
     qtbot.waitUntil(lambda: bool(during - _process_ids()))  # the process is gone

@@ -95,7 +95,6 @@ def test_they_are_in_the_window(
             window.annotations.active is not None
             and len(window.annotations.active.document) == len(wanted(former, "drawn.json"))
         ),
-        timeout=10_000,
     )
 
 
@@ -143,7 +142,7 @@ def test_a_session_knows_its_slide_in_the_window(
     show_slide(window, moved, qtbot)
     (folder,) = [summary.folder for summary in Library().summaries()]
     window.recording.panels.start_replay(folder)
-    qtbot.waitUntil(lambda: window.recording.panels.replay.isVisible(), timeout=10_000)
+    qtbot.waitUntil(lambda: window.recording.panels.replay.isVisible())
     identity = read_header(folder).slide.identity
     assert find(identity) == moved  # and is found where it lies now, by its old name too
 
@@ -161,7 +160,7 @@ def test_the_study_goes_on(
     former: Path, make_window: Callable[..., MainWindow], qtbot: QtBot
 ) -> None:
     window = make_window()
-    with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
+    with qtbot.waitSignal(window.projects.opened.switched):
         window.open_paths([former / "study"])
     show_slide(window, former / "study" / "1.png", qtbot)
     window.projects.questions.panel.show()
@@ -171,7 +170,7 @@ def test_the_study_goes_on(
         conclusion = fields.get("conclusion")
         return isinstance(conclusion, TextField) and conclusion.edit.toPlainText() == "free margin"
 
-    qtbot.waitUntil(is_answered, timeout=10_000)
+    qtbot.waitUntil(is_answered)
     pattern, share, features = (fields[name] for name in ("pattern", "share", "features"))
     assert isinstance(pattern, ChoiceField)
     assert pattern.buttons.checkedId() == 1
@@ -182,7 +181,7 @@ def test_the_study_goes_on(
     assert [slide.name for slide in window.projects.slides.chosen()] == ["1.png"]
     # The same file is no second slide of the project.
     window.projects.opened.add([former / "study" / "1.png"])
-    qtbot.waitUntil(lambda: "0 slides were added" in window.status.currentMessage(), timeout=10_000)
+    qtbot.waitUntil(lambda: "0 slides were added" in window.status.currentMessage())
     assert window.projects.slide_count == 2
 
 
@@ -207,7 +206,7 @@ def test_earlier_results_are_said_in_the_window(
     show_slide(window, moved, qtbot)
     window.overlays.panel.show()
     label = window.overlays.panel.earlier
-    qtbot.waitUntil(label.isVisible, timeout=10_000)
+    qtbot.waitUntil(label.isVisible)
     assert label.text().startswith("Not shown: Nuclei 2: 4 tiles, ")
     assert "made by an earlier version" in label.text()
 

@@ -14,7 +14,7 @@ from viewer.ui.main_window import MainWindow
 
 
 def shown(help_window: HelpWindow, page: str, qtbot: QtBot) -> str:
-    qtbot.waitUntil(lambda: help_window.page == document(page), timeout=15_000)
+    qtbot.waitUntil(lambda: help_window.page == document(page))
     return help_window.text.toPlainText()
 
 

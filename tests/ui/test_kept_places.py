@@ -21,7 +21,7 @@ from viewer.ui.slides.pixel_size_dialog import PixelSizeDialog
 
 
 def active_of(window: MainWindow, qtbot: QtBot) -> PaneAnnotations:
-    qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: window.annotations.active is not None)
     active = window.annotations.active
     assert active is not None
     return active
@@ -29,7 +29,7 @@ def active_of(window: MainWindow, qtbot: QtBot) -> PaneAnnotations:
 
 def draw(window: MainWindow, x: float, qtbot: QtBot) -> None:
     active_of(window, qtbot).do(adding("Box", [Annotation(shapely.box(x, 10, x + 50, 60))]))
-    qtbot.waitUntil(lambda: window.annotations.is_saved, timeout=10_000)
+    qtbot.waitUntil(lambda: window.annotations.is_saved)
 
 
 def count(window: MainWindow, qtbot: QtBot) -> int:

@@ -85,7 +85,7 @@ def test_exit_of_a_mode_and_the_end_of_a_session(
     box = open_dialog(window, QMessageBox, qtbot)
     qtbot.mouseClick(next(each for each in box.buttons() if each.text() == "Delete"), LEFT)
     window.activateWindow()
-    qtbot.waitUntil(lambda: sessions.model.rowCount() == 0, timeout=10_000)
+    qtbot.waitUntil(lambda: sessions.model.rowCount() == 0)
     qtbot.waitUntil(window.isActiveWindow)
     focused = QApplication.focusWidget()
     assert focused is not None

@@ -59,7 +59,7 @@ def test_one_answer(
     forms = read_forms(write_forms(tmp_path / "forms.json", FORM))
     create_project(folder, Project(title="Study", slides=slides, forms=forms))
     window = make_window(Settings(reader="A"))
-    with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
+    with qtbot.waitSignal(window.projects.opened.switched):
         window.open_paths([folder])
     show_slide(window, folder / "1.png", qtbot)
     press(qtbot, window, Qt.Key.Key_Q, CTRL | SHIFT)

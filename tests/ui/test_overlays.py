@@ -145,11 +145,11 @@ def test_a_slide_that_is_opened_again_has_its_objects_at_once(
     qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
     count, process = run.found.count, psutil.Process(run.process_id)
     first.close()
-    qtbot.waitUntil(lambda: not process.is_running(), timeout=10_000)
+    qtbot.waitUntil(lambda: not process.is_running())
     second = make_window()
     show_slide(second, field_slide, qtbot)
     again = _shown(second, qtbot)
-    qtbot.waitUntil(lambda: again.found.count == count, timeout=10_000)
+    qtbot.waitUntil(lambda: again.found.count == count)
     assert again.process_id is None
 
 
@@ -266,7 +266,7 @@ def test_a_model_dropped_on_the_window_is_added_and_runs(
     slide_window.panes.active.canvas.set_magnification(40.0)
     drop(slide_window, [own])
     pane = slide_window.panes.active
-    qtbot.waitUntil(lambda: slide_window.overlays.run_of(pane) is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: slide_window.overlays.run_of(pane) is not None)
     run = slide_window.overlays.run_of(pane)
     assert run is not None
     assert run.origin.name == "Ours"
@@ -283,7 +283,7 @@ def test_a_spoilt_model_is_refused_in_a_sentence(
     with (own / name).open("r+b") as file:
         file.truncate(100)
     drop(slide_window, [own])
-    qtbot.waitUntil(slide_window.banner.isVisible, timeout=10_000)
+    qtbot.waitUntil(slide_window.banner.isVisible)
     sentence = slide_window.banner.findChild(QLabel)
     assert sentence is not None
     assert sentence.text().endswith(".")
@@ -842,7 +842,7 @@ def test_the_log_tells_what_was_on_and_which_results_were_looked_at(
         qtbot.mouseMove(canvas, QPoint(round(at.x), round(at.y)))
         return bool(of(ResultViewed))
 
-    qtbot.waitUntil(is_viewed, timeout=10_000)
+    qtbot.waitUntil(is_viewed)
     (viewed,) = of(ResultViewed)
     assert isinstance(viewed, ResultViewed)
     assert viewed.overlay == "Nuclei"
@@ -855,12 +855,12 @@ def test_the_log_tells_what_was_on_and_which_results_were_looked_at(
 
     window.overlays.panel.body.opacity.setValue(60)
     window.overlays.panel.body.opacity.setValue(40)
-    qtbot.waitUntil(lambda: len(changes()) == 2, timeout=10_000)
+    qtbot.waitUntil(lambda: len(changes()) == 2)
     press(qtbot, window, Qt.Key.Key_D)
     press(qtbot, window, Qt.Key.Key_D)
     press(qtbot, window, Qt.Key.Key_D, SHIFT)
     wanted = [(True, 1.0), (True, 0.4), (False, 0.4), (True, 0.4), (False, 0.4)]
-    qtbot.waitUntil(lambda: len(changes()) == len(wanted), timeout=10_000)
+    qtbot.waitUntil(lambda: len(changes()) == len(wanted))
     assert changes() == [OverlayChanged("Nuclei", *told, version) for told in wanted]
 
 
@@ -913,7 +913,7 @@ def test_an_export_of_a_part_says_so(
     slide_window.commands["overlays.pause"].setChecked(True)
     path = tmp_path / "part.geojson"
     export_run(slide_window, slide_window.overlays._background, run, path)
-    qtbot.waitUntil(path.exists, timeout=10_000)
+    qtbot.waitUntil(path.exists)
     qtbot.waitUntil(lambda: "were written" in slide_window.status.currentMessage())
     assert "% of the slide were written" in slide_window.status.currentMessage()
     assert "colors" not in slide_window.status.currentMessage()

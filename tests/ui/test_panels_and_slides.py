@@ -49,14 +49,14 @@ def test_a_folder_becomes_a_tray_with_thumbnails_and_reasons(
     model = window.slides.model
     assert [Path(key).name for key in model.keys] == ["slide 2.svs", "slide 3.svs", "slide 10.svs"]
     assert window.slides.isVisible()
-    qtbot.waitUntil(lambda: model.reason(1) != "", timeout=10_000)
+    qtbot.waitUntil(lambda: model.reason(1) != "")
     assert "slide 3.svs" in model.index(1).data(Qt.ItemDataRole.ToolTipRole)
 
     def has_picture() -> bool:
         image = model.index(0).data(Qt.ItemDataRole.DecorationRole).toImage()
         return image.pixelColor(image.width() // 2, image.height() // 2).alpha() == 255
 
-    qtbot.waitUntil(has_picture, timeout=10_000)
+    qtbot.waitUntil(has_picture)
 
 
 def test_the_tray_is_traveled_and_opened_by_keyboard(
@@ -195,9 +195,7 @@ def test_brightness_changes_the_picture_and_reset_brings_it_back(
     qtbot.mouseClick(panel.reset_button, Qt.MouseButton.LeftButton)
     assert canvas.look.is_plain
     assert panel.brightness.box.value() == 0.0
-    qtbot.waitUntil(
-        lambda: largest_difference(canvas.grab().toImage(), before) <= 1, timeout=10_000
-    )
+    qtbot.waitUntil(lambda: largest_difference(canvas.grab().toImage(), before) <= 1)
 
 
 def test_the_profile_is_offered_only_where_there_is_one(

@@ -32,7 +32,7 @@ def study(tmp_path: Path) -> Path:
 
 
 def open_project(window: MainWindow, folder: Path, qtbot: QtBot) -> None:
-    with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
+    with qtbot.waitSignal(window.projects.opened.switched):
         window.open_paths([folder])
 
 
@@ -48,7 +48,7 @@ def states(folder: Path) -> list[str]:
 def test_a_dropped_project_is_shown_and_traveled_by_key(
     window: MainWindow, study: Path, qtbot: QtBot
 ) -> None:
-    with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
+    with qtbot.waitSignal(window.projects.opened.switched):
         drop(window, [study / "project.json"])
     panel = window.projects.slides
     assert window.slides.isVisible()
@@ -65,7 +65,7 @@ def test_a_dropped_project_is_shown_and_traveled_by_key(
     with qtbot.waitSignal(pane.opened, timeout=20_000):
         press(qtbot, window, Qt.Key.Key_PageUp)
     assert pane.path == study / "slides" / "2.png"
-    qtbot.waitUntil(lambda: states(study) == ["in work"] * 3, timeout=10_000)
+    qtbot.waitUntil(lambda: states(study) == ["in work"] * 3)
     assert panel.header.summary.text() == "0 of 3 done, 3 in work"
 
 
@@ -84,13 +84,13 @@ def test_recent_projects_are_in_the_menu_and_none_opens_by_itself(
     assert menu.menuAction() in again.menus["Project"].actions()
     names = [action.text() for action in menu.actions() if not action.isSeparator()]
     assert names == ["study", "A && B", "&Forget these"]
-    with qtbot.waitSignal(again.projects.opened.switched, timeout=10_000):
+    with qtbot.waitSignal(again.projects.opened.switched):
         menu.actions()[1].trigger()
     assert again.projects.opened.folder == tmp_path / "A & B"
     assert menu.actions()[0].text() == "A && B"
     shutil.rmtree(study)
     menu.actions()[1].trigger()
-    qtbot.waitUntil(lambda: "study" in again.banner.sentence.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: "study" in again.banner.sentence.text())
     menu.actions()[-1].trigger()
     assert (again.settings.recent_projects, menu.isEnabled()) == ([], False)
 
@@ -106,9 +106,9 @@ def test_done_slides_by_key_and_the_next_to_do(
         press(qtbot, window, Qt.Key.Key_F7)
     assert pane.path == study / "slides" / "2.png"
     press(qtbot, window, Qt.Key.Key_F7, SHIFT)
-    qtbot.waitUntil(lambda: states(study) == ["done", "done", "to do"], timeout=10_000)
+    qtbot.waitUntil(lambda: states(study) == ["done", "done", "to do"])
     press(qtbot, window, Qt.Key.Key_F7, SHIFT)
-    qtbot.waitUntil(lambda: states(study) == ["done", "to do", "to do"], timeout=10_000)
+    qtbot.waitUntil(lambda: states(study) == ["done", "to do", "to do"])
     # One that is done stays so when it is opened again.
     with qtbot.waitSignal(pane.opened, timeout=20_000):
         press(qtbot, window, Qt.Key.Key_PageUp)
@@ -160,7 +160,7 @@ def test_what_is_typed_goes_to_its_slide(window: MainWindow, study: Path, qtbot:
             "deeper level", "Anna", "done", "",
         )  # fmt: skip
 
-    qtbot.waitUntil(kept, timeout=10_000)
+    qtbot.waitUntil(kept)
 
 
 def test_slides_are_dropped_on_the_list_and_removed(
@@ -172,12 +172,12 @@ def test_slides_are_dropped_on_the_list_and_removed(
     bad = study.parent / "bad.svs"
     bad.write_text("no slide")
     drop(window.slides, [new, study / "slides" / "1.png", bad])
-    qtbot.waitUntil(lambda: len(read_project(study).slides) == 4, timeout=10_000)
+    qtbot.waitUntil(lambda: len(read_project(study).slides) == 4)
     assert read_project(study).slides[3].path == "../new.png"
     assert "bad.svs" in window.banner.sentence.text()
     window.slides.view.setCurrentIndex(window.slides.model.index(3))
     qtbot.mouseClick(panel.details.remove, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: len(read_project(study).slides) == 3, timeout=10_000)
+    qtbot.waitUntil(lambda: len(read_project(study).slides) == 3)
     assert new.exists()
 
 
@@ -190,8 +190,8 @@ def test_missing_slides_are_shown_passed_over_and_found(
     open_project(window, study, qtbot)
     opened, panel = window.projects.opened, window.projects.slides
     # That which lies near is found unasked.
-    qtbot.waitUntil(lambda: read_project(study).slides[2].path == "renamed.png", timeout=10_000)
-    qtbot.waitUntil(lambda: len(opened.missing) == 1 and not opened.is_searching, timeout=10_000)
+    qtbot.waitUntil(lambda: read_project(study).slides[2].path == "renamed.png")
+    qtbot.waitUntil(lambda: len(opened.missing) == 1 and not opened.is_searching)
     assert panel.header.summary.text() == "0 of 3 done, 1 missing"
     second = window.slides.model.index(1)
     assert "Missing" in second.data(Qt.ItemDataRole.AccessibleTextRole)
@@ -212,10 +212,9 @@ def test_missing_slides_are_shown_passed_over_and_found(
     assert isinstance(dialog, QFileDialog)
     dialog.fileSelected.emit(str(archive))
     dialog.reject()
-    qtbot.waitUntil(lambda: not opened.missing, timeout=10_000)
+    qtbot.waitUntil(lambda: not opened.missing)
     qtbot.waitUntil(
         lambda: read_project(study).slides[1].path == (archive / "old.png").as_posix(),
-        timeout=10_000,
     )
     assert not panel.details.find_missing.isVisible()
 
@@ -225,13 +224,9 @@ def test_what_others_write_is_shown_and_kept(window: MainWindow, study: Path, qt
     first, second, _ = read_project(study).slides
     change_project(study, changing_slide(first.identity, assignee="Béla"))
     window.projects.opened.change(changing_slide(second.identity, note="mine"))
-    qtbot.waitUntil(
-        lambda: window.projects.opened.project.slides[0].assignee == "Béla", timeout=10_000
-    )
+    qtbot.waitUntil(lambda: window.projects.opened.project.slides[0].assignee == "Béla")
     change_project(study, changing_slide(first.identity, assignee="Cecil"))
-    qtbot.waitUntil(
-        lambda: window.projects.opened.project.slides[0].assignee == "Cecil", timeout=10_000
-    )
+    qtbot.waitUntil(lambda: window.projects.opened.project.slides[0].assignee == "Cecil")
     assert read_project(study).slides[1].note == "mine"
 
 
@@ -242,7 +237,7 @@ def test_a_new_project_by_the_menu(window: MainWindow, tmp_path: Path, qtbot: Qt
     dialog = open_dialog(window, QFileDialog, qtbot)
     assert isinstance(dialog, QFileDialog)
     (tmp_path / "fresh").mkdir()
-    with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
+    with qtbot.waitSignal(window.projects.opened.switched):
         dialog.fileSelected.emit(str(tmp_path / "fresh"))
         dialog.reject()
     assert read_project(tmp_path / "fresh").title == "fresh"
@@ -254,7 +249,7 @@ def test_a_new_project_by_the_menu(window: MainWindow, tmp_path: Path, qtbot: Qt
 def test_a_damaged_project_is_one_sentence(window: MainWindow, study: Path, qtbot: QtBot) -> None:
     (study / "project.json").write_text('{"format": "coverslip pro')
     window.open_paths([study])
-    qtbot.waitUntil(lambda: "is damaged" in window.banner.sentence.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: "is damaged" in window.banner.sentence.text())
     assert not window.projects.opened.is_open
     assert (study / "project.damaged.json").exists()
 
@@ -267,11 +262,11 @@ def test_the_projects_classes_are_used_while_it_is_open(
     open_project(window, study, qtbot)
     assert palette.classes == own
     window.commands["project.take_classes"].trigger()
-    qtbot.waitUntil(lambda: read_project(study).palette == own, timeout=10_000)
+    qtbot.waitUntil(lambda: read_project(study).palette == own)
     # Changed in the editor of classes, they go to the project, and to it alone.
     changed = (PaletteClass("Margin", "#112233", "Ctrl+Alt+Shift+M"), *own)
     palette.use(changed)
-    qtbot.waitUntil(lambda: read_project(study).palette == changed, timeout=10_000)
+    qtbot.waitUntil(lambda: read_project(study).palette == changed)
     window.commands["project.close"].trigger()
     assert palette.classes == own
     open_project(window, study, qtbot)

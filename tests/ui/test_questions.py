@@ -57,12 +57,12 @@ def study(tmp_path: Path) -> Path:
 def asked(make_window, study: Path, qtbot: QtBot) -> MainWindow:
     """A window with the project's first slide and its questions."""
     window = make_window(_SETTINGS)
-    with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
+    with qtbot.waitSignal(window.projects.opened.switched):
         window.open_paths([study])
     show_slide(window, study / "1.png", qtbot)
     press(qtbot, window, Qt.Key.Key_Q, CTRL | SHIFT)
     panel = window.projects.questions.panel
-    qtbot.waitUntil(lambda: panel.isVisible() and "reader-7" in panel.who.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: panel.isVisible() and "reader-7" in panel.who.text())
     return window
 
 
@@ -98,7 +98,7 @@ def test_the_first_answers_leave_every_field_where_it_is(asked: MainWindow, qtbo
 
     before = places()
     fill(panel, qtbot)
-    qtbot.waitUntil(lambda: panel.progress.text() == "4 of 4 answered.", timeout=5000)
+    qtbot.waitUntil(lambda: panel.progress.text() == "4 of 4 answered.")
     assert pattern.clear.isVisible()
     assert places() == before
     qtbot.mouseClick(pattern.clear, Qt.MouseButton.LeftButton)
@@ -114,7 +114,7 @@ def test_a_form_ends_with_the_button_of_its_command(asked: MainWindow, qtbot: Qt
     fill(panel, qtbot)
     qtbot.mouseClick(panel.done, Qt.MouseButton.LeftButton)
     slides = asked.projects.opened
-    qtbot.waitUntil(lambda: slides.project.count("done") == 1, timeout=10_000)
+    qtbot.waitUntil(lambda: slides.project.count("done") == 1)
 
 
 def test_without_a_form_the_page_says_how_one_comes_into_being(make_window, qtbot: QtBot) -> None:
@@ -136,21 +136,21 @@ def test_answers_are_kept_within_a_second_and_come_back(
     expected = {
         "pattern": "4", "features": ["cribriform"], "share": 35.0, "conclusion": "free margin",
     }  # fmt: skip
-    qtbot.waitUntil(lambda: kept(study) == expected, timeout=5000)
+    qtbot.waitUntil(lambda: kept(study) == expected)
     assert panel.progress.text() == "4 of 4 answered."
     show_slide(asked, study / "2.png", qtbot)
-    qtbot.waitUntil(lambda: panel.who.text().startswith("2.png"), timeout=5000)
+    qtbot.waitUntil(lambda: panel.who.text().startswith("2.png"))
     pattern, features, share, conclusion = fields(panel)
     assert pattern.buttons.checkedId() == -1
     assert share.edit.text() == conclusion.edit.toPlainText() == ""
     show_slide(asked, study / "1.png", qtbot)
-    qtbot.waitUntil(lambda: pattern.buttons.checkedId() == 1, timeout=5000)
+    qtbot.waitUntil(lambda: pattern.buttons.checkedId() == 1)
     assert features.boxes[0].isChecked()
     assert share.edit.text() == "35"
     assert conclusion.edit.toPlainText() == "free margin"
     # Taken back.
     qtbot.mouseClick(pattern.clear, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: "pattern" not in kept(study), timeout=5000)
+    qtbot.waitUntil(lambda: "pattern" not in kept(study))
 
 
 def test_a_number_out_of_range_is_told_and_not_kept(
@@ -161,11 +161,11 @@ def test_a_number_out_of_range_is_told_and_not_kept(
     for text, told in (("400", "from 0 to 100 %"), ("many", "no number"), ("12,5", "no decimals")):
         share.edit.clear()
         qtbot.keyClicks(share.edit, text)
-        qtbot.waitUntil(lambda told=told: told in share.complaint.text(), timeout=5000)
+        qtbot.waitUntil(lambda told=told: told in share.complaint.text())
         assert share.complaint.isVisible()
     share.edit.clear()
     qtbot.keyClicks(share.edit, "12")
-    qtbot.waitUntil(lambda: kept(study) == {"share": 12.0}, timeout=5000)
+    qtbot.waitUntil(lambda: kept(study) == {"share": 12.0})
     assert not share.complaint.isVisible()
 
 
@@ -177,7 +177,7 @@ def test_what_is_being_typed_stays_with_its_slide(
     qtbot.keyClicks(conclusion.edit, "half a wor")
     # The next slide may come before the pause after the last key is over.
     show_slide(asked, study / "2.png", qtbot)
-    qtbot.waitUntil(lambda: len(all_answers(study)) == 1, timeout=5000)
+    qtbot.waitUntil(lambda: len(all_answers(study)) == 1)
     (given,) = all_answers(study)
     assert (given.slide, given.answer, given.reader) == ("1.png", "half a wor", "reader-7")
 
@@ -197,10 +197,10 @@ def test_a_folder_that_cannot_be_written_is_told_and_written_later(
     panel = asked.projects.questions.panel
     (study / "answers").write_text("in the way")
     fill(panel, qtbot)
-    qtbot.waitUntil(lambda: "cannot be written" in panel.progress.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "cannot be written" in panel.progress.text())
     (study / "answers").unlink()
-    qtbot.waitUntil(lambda: (study / "answers").is_dir() and len(kept(study)) == 4, timeout=10_000)
-    qtbot.waitUntil(lambda: panel.progress.text() == "4 of 4 answered.", timeout=5000)
+    qtbot.waitUntil(lambda: (study / "answers").is_dir() and len(kept(study)) == 4)
+    qtbot.waitUntil(lambda: panel.progress.text() == "4 of 4 answered.")
 
 
 @pytest.mark.parametrize("may_keep_texts", [True, False])
@@ -210,11 +210,11 @@ def test_questions_and_answers_reach_the_recorder(
     asked.change_settings(record_texts=may_keep_texts)
     asked.commands["recording.on"].trigger()
     control, pane = asked.recording.control, asked.panes.active
-    qtbot.waitUntil(lambda: control.recording_of(pane) is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: control.recording_of(pane) is not None)
     fill(asked.projects.questions.panel, qtbot)
     panel = asked.projects.questions.panel
-    qtbot.waitUntil(lambda: panel.progress.text() == "4 of 4 answered.", timeout=5000)
-    with qtbot.waitSignal(control.sessions_changed, timeout=10_000):
+    qtbot.waitUntil(lambda: panel.progress.text() == "4 of 4 answered.")
+    with qtbot.waitSignal(control.sessions_changed):
         asked.commands["recording.on"].trigger()
     events = [line.event for line in read_lines(Library().summaries()[0].folder)]
     put = [event for event in events if isinstance(event, QuestionAsked)]
@@ -253,7 +253,7 @@ def test_a_form_of_a_file_without_a_project(
         assert isinstance(dialog, QFileDialog)
         dialog.fileSelected.emit(str(tmp_path / name))
         dialog.reject()
-        qtbot.waitUntil(lambda: bool(panel.fields) or window.banner.isVisible(), timeout=5000)
+        qtbot.waitUntil(lambda: bool(panel.fields) or window.banner.isVisible())
         if name == "bad.json":
             assert "bad.json, line 2" in window.banner.sentence.text()
             window.banner.hide()
@@ -261,15 +261,16 @@ def test_a_form_of_a_file_without_a_project(
     (site,) = panel.fields.values()
     assert isinstance(site, ListField)
     site.options.setFocus()
-    qtbot.waitUntil(lambda: "CMU-1" in panel.who.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "CMU-1" in panel.who.text())
     site.options.setCurrentIndex(3)
     site.options.activated.emit(3)
-    qtbot.waitUntil(lambda: kept(own_home / "data") == {"site": "c"}, timeout=5000)
+    qtbot.waitUntil(lambda: kept(own_home / "data") == {"site": "c"})
     window.projects.questions.export(tmp_path / "answers.csv")
-    qtbot.waitUntil((tmp_path / "answers.csv").exists, timeout=5000)
+    qtbot.waitUntil((tmp_path / "answers.csv").exists)
     assert "CMU-1-Small-Region.svs" in (tmp_path / "answers.csv").read_text()
 
 
+_TYPED_EACH_MS = 60
 _ANSWERING = textwrap.dedent(
     """
     import os, sys, time
@@ -296,7 +297,7 @@ _ANSWERING = textwrap.dedent(
         number += 1
         if number % 4 == 0:
             QTest.qWait(600)  # a pause, as people make
-    timer = QTimer(interval=60)
+    timer = QTimer(interval=int(sys.argv[2]))
     timer.timeout.connect(type_on)
     timer.start()
     app.exec()
@@ -307,7 +308,9 @@ _ANSWERING = textwrap.dedent(
 def test_a_kill_loses_at_most_the_last_second_of_typing(study: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "COVERSLIP_HOME": str(tmp_path / "home")}
     with forked_programs.Popen(
-        [sys.executable, "-c", _ANSWERING, str(study)], stdout=subprocess.PIPE, env=environment
+        [sys.executable, "-c", _ANSWERING, str(study), str(_TYPED_EACH_MS)],
+        stdout=subprocess.PIPE,
+        env=environment,
     ) as child:
         assert child.stdout is not None
         said = [child.stdout.readline()]
@@ -323,14 +326,16 @@ def test_a_kill_loses_at_most_the_last_second_of_typing(study: Path, tmp_path: P
     assert words == [str(number) for number in range(len(words))]
     typed = [line.split() for line in said if line.endswith(b"\n")]
     safe = sum(int(at_ns) < killed_ns - 1_000_000_000 for _, at_ns in typed)
-    assert len(words) >= safe > 0
+    # A process that gets no core saves nothing, but types as little meanwhile.
+    assert len(words) >= min(safe, len(typed) - 1000 // _TYPED_EACH_MS)
+    assert safe > 0
 
 
 def _name_reader(window: MainWindow, qtbot: QtBot, name: str) -> None:
     window.change_settings(reader=name)
     panel = window.projects.questions.panel
-    qtbot.waitUntil(lambda: f"answered as {name}" in panel.who.text(), timeout=10_000)
-    qtbot.waitUntil(lambda: next(iter(panel.fields.values())).isEnabled(), timeout=10_000)
+    qtbot.waitUntil(lambda: f"answered as {name}" in panel.who.text())
+    qtbot.waitUntil(lambda: next(iter(panel.fields.values())).isEnabled())
 
 
 def test_another_reader_answers_under_his_own_name_at_once(
@@ -354,15 +359,13 @@ def test_another_reader_answers_under_his_own_name_at_once(
     def by_reader() -> dict[str, object]:
         return {each.reader: each.answer for each in all_answers(study)}
 
-    qtbot.waitUntil(
-        lambda: by_reader() == {"reader-7": "by seven", "reader-8": "by eight"}, timeout=10_000
-    )
+    qtbot.waitUntil(lambda: by_reader() == {"reader-7": "by seven", "reader-8": "by eight"})
     assert [each.header.reader for each in Library().summaries() if each.header] == ["reader-7"]
 
 
 def test_a_study_without_a_pseudonym_asks_once(make_window, study: Path, qtbot: QtBot) -> None:
     window = make_window(Settings())
-    with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
+    with qtbot.waitSignal(window.projects.opened.switched):
         window.open_paths([study])
     dialog = open_dialog(window, QInputDialog, qtbot)
     assert isinstance(dialog, QInputDialog)
@@ -370,9 +373,7 @@ def test_a_study_without_a_pseudonym_asks_once(make_window, study: Path, qtbot: 
     dialog.accept()
     assert window.reader.name == window.settings.reader == "reader-9"
     show_slide(window, study / "1.png", qtbot)
-    qtbot.waitUntil(
-        lambda: "reader-9" in window.projects.questions.panel.who.text(), timeout=10_000
-    )
+    qtbot.waitUntil(lambda: "reader-9" in window.projects.questions.panel.who.text())
     window.change_settings(reader="")
     qtbot.waitUntil(lambda: "reader-9" not in window.projects.questions.panel.who.text())
     assert QApplication.activeModalWidget() is None

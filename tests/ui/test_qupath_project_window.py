@@ -34,7 +34,7 @@ def test_a_dropped_project_of_qupath_is_opened_and_says_what_is_missing(
     ]
     project = folder / "project.qpproj"
     project.write_text(json.dumps({"uri": "file:/D:/old/project.qpproj", "images": images}))
-    with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
+    with qtbot.waitSignal(window.projects.opened.switched):
         drop(window, [project])
     assert [slide.name for slide in window.projects.opened.project.slides] == ["Case 1"]
     dialog = open_dialog(window, ProblemsDialog, qtbot)

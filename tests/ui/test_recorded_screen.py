@@ -83,7 +83,6 @@ def events_of(folder: Path, qtbot: QtBot) -> list[Event]:
             (folder / "events.jsonl").exists()
             and any(isinstance(line.event, SlideClosed) for line in read_lines(folder))
         ),
-        timeout=10_000,
     )
     return [line.event for line in read_lines(folder)]
 
@@ -232,8 +231,8 @@ def test_closing_the_replay_takes_its_layers_away(reading: MainWindow, qtbot: Qt
     panels.seen.scanpath.setChecked(True)
     (summary,) = Library().summaries()
     panels.start_replay(summary.folder)
-    qtbot.waitUntil(lambda: panels.replay.isVisible(), timeout=10_000)
-    qtbot.waitUntil(lambda: "time heatmap" in pane.canvas.shown_layers, timeout=10_000)
+    qtbot.waitUntil(lambda: panels.replay.isVisible())
+    qtbot.waitUntil(lambda: "time heatmap" in pane.canvas.shown_layers)
     panels.replay.close()
     qtbot.waitUntil(lambda: not pane.canvas.shown_layers)
 
@@ -251,7 +250,7 @@ def test_a_second_pane_of_the_slide_records_its_own_strokes(
     for at in (QPoint(100, 100), QPoint(160, 100), QPoint(130, 160)):
         QTest.mouseClick(second.canvas, Qt.MouseButton.LeftButton, pos=at)
     window.panes.activate(first)
-    qtbot.waitUntil(lambda: len(annotations_of(window, second).document) == 1, timeout=5_000)
+    qtbot.waitUntil(lambda: len(annotations_of(window, second).document) == 1)
     folders = [folder_of(window, pane) for pane in (first, second)]
     window.recording.control.stop()
     of_first, of_second = (events_of(folder, qtbot) for folder in folders)

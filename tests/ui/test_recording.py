@@ -75,7 +75,6 @@ def ended_session(window: MainWindow, qtbot: QtBot) -> Path:
             (folder / "events.jsonl").exists()
             and any(isinstance(line.event, SlideClosed) for line in read_lines(folder))
         ),
-        timeout=10_000,
     )
     return folder
 
@@ -170,14 +169,14 @@ def test_the_end_says_what_was_saved_and_replays_it(reading: MainWindow, qtbot: 
     size = window.panes.active.canvas.size()
     folder = ended_session(window, qtbot)
     assert window.status.recording.text() == "Not recording"
-    qtbot.waitUntil(notice.isVisible, timeout=15_000)
+    qtbot.waitUntil(notice.isVisible)
     assert re.fullmatch(r"Saved, 0:0\d, \d actions?\.", notice.sentence.text())
     assert window.panes.active.canvas.size() == size
     assert window.panes.rect().contains(notice.geometry())
     assert notice.button.text() == "Replay"
     qtbot.mouseClick(notice.button, Qt.MouseButton.LeftButton)
     replay = window.recording.panels.replay
-    qtbot.waitUntil(replay.isVisible, timeout=15_000)
+    qtbot.waitUntil(replay.isVisible)
     assert replay.replayed == folder
     assert not notice.isVisible()
 
@@ -187,18 +186,18 @@ def test_what_was_saved_lies_over_no_replay(reading: MainWindow, qtbot: QtBot) -
     press(qtbot, window, Qt.Key.Key_5)
     rest(window, qtbot)
     first = ended_session(window, qtbot)
-    qtbot.waitUntil(notice.isVisible, timeout=15_000)
+    qtbot.waitUntil(notice.isVisible)
     qtbot.mouseClick(notice.button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(panels.replay.isVisible, timeout=15_000)
+    qtbot.waitUntil(panels.replay.isVisible)
     qtbot.mouseClick(window.recording.pill, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: is_recorded(window))
     press(qtbot, window, Qt.Key.Key_5)
     rest(window, qtbot)
     second = ended_session(window, qtbot)
-    qtbot.waitUntil(notice.isVisible, timeout=15_000)
+    qtbot.waitUntil(notice.isVisible)
     assert panels.replay.replayed == first
     panels.start_replay(second)
-    qtbot.waitUntil(lambda: panels.replay.replayed == second, timeout=15_000)
+    qtbot.waitUntil(lambda: panels.replay.replayed == second)
     assert not notice.isVisible()
 
 
@@ -209,7 +208,7 @@ def test_another_slide_is_another_session(
     copy = tmp_path / "copy.svs"
     copy.write_bytes(sample_slide.read_bytes())
     show_slide(window, copy, qtbot)
-    qtbot.waitUntil(lambda: len(Library().summaries()) == 2, timeout=10_000)
+    qtbot.waitUntil(lambda: len(Library().summaries()) == 2)
     window.close()
     assert all(summary.ended_well for summary in Library().summaries())
 
@@ -237,8 +236,8 @@ def test_a_vanished_folder_shows_a_banner(reading: MainWindow, qtbot: QtBot) -> 
     away = folder.with_name("away")
     folder.rename(away)
     press(qtbot, window, Qt.Key.Key_5)
-    qtbot.waitUntil(window.banner.isVisible, timeout=10_000)
+    qtbot.waitUntil(window.banner.isVisible)
     away.rename(folder)
     press(qtbot, window, Qt.Key.Key_6)
-    qtbot.waitUntil(lambda: not window.banner.isVisible(), timeout=10_000)
+    qtbot.waitUntil(lambda: not window.banner.isVisible())
     assert verify(ended_session(window, qtbot)).bad_line is None

@@ -76,7 +76,7 @@ def record(window: MainWindow, pictures: list[QImage], qtbot: QtBot) -> Path:
     for command in ("view.magnify_10", "view.rotate_right", "view.flip_horizontally"):
         window.commands[command].trigger()
         rest(window, qtbot)
-        qtbot.waitUntil(lambda: canvas.is_sharp, timeout=10_000)
+        qtbot.waitUntil(lambda: canvas.is_sharp)
         stay(window, qtbot, 1.2)
         pictures.append(canvas.grab().toImage())
     return ended_session(window, qtbot)
@@ -89,7 +89,7 @@ def panels(window: MainWindow) -> SessionPanels:
 def open_sessions(window: MainWindow, qtbot: QtBot) -> None:
     press(qtbot, window, Qt.Key.Key_R, CTRL | SHIFT)
     sessions = panels(window).sessions
-    qtbot.waitUntil(lambda: sessions.model.rowCount() > 0, timeout=10_000)
+    qtbot.waitUntil(lambda: sessions.model.rowCount() > 0)
 
 
 def select(window: MainWindow, row: int = 0) -> None:
@@ -102,7 +102,7 @@ def start_replay(window: MainWindow, qtbot: QtBot) -> None:
     open_sessions(window, qtbot)
     select(window)
     qtbot.mouseClick(panels(window).sessions.replay, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: panels(window).replay.isVisible(), timeout=10_000)
+    qtbot.waitUntil(lambda: panels(window).replay.isVisible())
     qtbot.waitUntil(panels(window).replay.play.isEnabled)
 
 
@@ -129,7 +129,7 @@ def test_a_replay_shows_the_same_pixels(
     shown: list[QImage] = []
     for at_s in rests:
         replay._replayer.seek(at_s + 0.01)
-        qtbot.waitUntil(lambda: canvas.is_sharp, timeout=10_000)
+        qtbot.waitUntil(lambda: canvas.is_sharp)
         shown.append(settled_picture(canvas, qtbot))
     assert all(picture in shown for picture in pictures)
 
@@ -146,7 +146,7 @@ def test_playing_runs_through_the_session(
     clock = replay._replayer.clock
     assert clock is not None
     assert clock.is_playing
-    qtbot.waitUntil(lambda: not clock.is_playing, timeout=10_000)
+    qtbot.waitUntil(lambda: not clock.is_playing)
     assert clock.position_s == clock.end_s
     bar = replay.bar
     qtbot.mouseClick(bar, Qt.MouseButton.LeftButton, pos=QPoint(bar.width() // 2, 15))
@@ -250,7 +250,7 @@ def test_export_and_delete_from_the_panel(
     open_sessions(window, qtbot)
     select(window)
     sessions = panels(window).sessions
-    qtbot.waitUntil(lambda: "action" in sessions.model.texts(0)[3], timeout=10_000)
+    qtbot.waitUntil(lambda: "action" in sessions.model.texts(0)[3])
     select(window)
     qtbot.mouseClick(sessions.export, Qt.MouseButton.LeftButton)
     dialog = open_dialog(window, ExportDialog, qtbot)
@@ -263,7 +263,7 @@ def test_export_and_delete_from_the_panel(
     qtbot.waitUntil(lambda: any(b.text() == "Delete" for b in window.findChildren(QPushButton)))
     delete = next(b for b in window.findChildren(QPushButton) if b.text() == "Delete")
     qtbot.mouseClick(delete, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: not folder.exists(), timeout=10_000)
+    qtbot.waitUntil(lambda: not folder.exists())
     assert Library().summaries() == []
 
 
@@ -273,7 +273,7 @@ def test_one_press_plays_the_field_of_the_log_at_each_time(
     window, folder, _ = read
     canvas, trace = window.panes.active.canvas, load_trace(folder)
     window.commands["panels.replay"].trigger()
-    qtbot.waitUntil(lambda: panels(window).replay.isVisible(), timeout=10_000)
+    qtbot.waitUntil(lambda: panels(window).replay.isVisible())
     assert window.commands["panels.replay"].isChecked()
     replayer = panels(window).replay._replayer
     clock = replayer.clock
@@ -336,7 +336,7 @@ def test_a_session_made_before_a_change_of_the_pixel_size_says_so(
     panels(window).refresh_seen()
     qtbot.waitUntil(lambda: "before the pixel size was changed" in seen.title.text())
     model = panels(window).sessions.model
-    qtbot.waitUntil(lambda: "former pixel size" in model.texts(0)[3], timeout=15_000)
+    qtbot.waitUntil(lambda: "former pixel size" in model.texts(0)[3])
 
 
 def test_a_session_on_another_image_of_a_file_is_replayed_on_that_image(
@@ -358,7 +358,7 @@ def test_a_session_on_another_image_of_a_file_is_replayed_on_that_image(
     ended_session(window, qtbot)
     show_slide(window, sample_slide, qtbot)
     start_replay(window, qtbot)
-    qtbot.waitUntil(lambda: window.recording.panels.replay.isVisible(), timeout=15_000)
+    qtbot.waitUntil(lambda: window.recording.panels.replay.isVisible())
     assert pane.source is not None
     assert pane.source.info.identity == spot
 

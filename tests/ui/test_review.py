@@ -89,7 +89,7 @@ def start_review(window: MainWindow, qtbot: QtBot) -> ReviewController:
     select(window)
     qtbot.mouseClick(panels(window).sessions.review, Qt.MouseButton.LeftButton)
     review = part(window)
-    qtbot.waitUntil(lambda: review.reviewing.is_active, timeout=10_000)
+    qtbot.waitUntil(lambda: review.reviewing.is_active)
     rest(window, qtbot)
     return review
 
@@ -170,7 +170,7 @@ def test_one_key_each_gives_verdicts_and_travels(
     assert window.panes.active.modes.names == ["Review"]
     qtbot.mouseClick(window.panes.active.mode_bar.exit_button, Qt.MouseButton.LeftButton)
     assert not window.panes.active.modes.names
-    qtbot.waitUntil(lambda: bool(reviews_of(folder)), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(reviews_of(folder)))
 
 
 def test_keys_are_the_windows_own_again_when_the_panel_is_closed(
@@ -216,11 +216,11 @@ def test_a_review_resumes_with_the_text_that_was_typed(
         lines = path.read_text().splitlines() if path.exists() else []
         return [line for line in lines if "Half a" in line]
 
-    qtbot.waitUntil(lambda: bool(kept()), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(kept()))
     review.close_review()
     assert not review.reviewing.is_active
     review.start(folder)
-    qtbot.waitUntil(lambda: review.reviewing.is_active, timeout=10_000)
+    qtbot.waitUntil(lambda: review.reviewing.is_active)
     assert review.reviewing.current == 1
     assert review.panel.text.toPlainText() == "Half a"
     assert verdicts(review)[0] == "accepted"
@@ -266,7 +266,7 @@ def test_two_reviewers_agree_at_the_end(session: tuple[MainWindow, Path], qtbot:
     assert review.panel.agreement.text() == "", "nobody is led by another's verdicts"
     for _ in items[1:]:
         hit(qtbot, review.panel.table, Qt.Key.Key_X)
-    qtbot.waitUntil(lambda: "With r1: kappa" in review.panel.agreement.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: "With r1: kappa" in review.panel.agreement.text())
     assert (
         f"over {len(items)} judged by both, 100 % of texts alike" in review.panel.agreement.text()
     )
@@ -279,7 +279,7 @@ def test_a_session_that_is_deleted_is_let_go_of(
     review = start_review(window, qtbot)
     hit(qtbot, review.panel.table, Qt.Key.Key_Y)
     panels(window).library._delete([folder])
-    qtbot.waitUntil(lambda: not folder.exists(), timeout=10_000)
+    qtbot.waitUntil(lambda: not folder.exists())
     assert not review.reviewing.is_active
     # What would write there is over.
     qtbot.waitUntil(lambda: "write review" not in {each.name for each in threading.enumerate()})
@@ -309,10 +309,10 @@ def test_drafts_are_asked_for_once_permitted(
         assert len(server.requests) == missing
     assert len(read_exchanges(folder / DRAFTING_FOLDER)) == missing
     assert PermissionBook().find("default", "127.0.0.1") is not None
-    qtbot.waitUntil(lambda: review.panel.drafts.text() == "Draft rationales...", timeout=10_000)
+    qtbot.waitUntil(lambda: review.panel.drafts.text() == "Draft rationales...")
     assert f"{missing} rationales were drafted" in window.status.currentMessage()
     review.reviewing.choose(2)
-    qtbot.waitUntil(lambda: review.panel.text.toPlainText() == "From the server.", timeout=10_000)
+    qtbot.waitUntil(lambda: review.panel.text.toPlainText() == "From the server.")
     assert review.panel.source.text() == "Draft by tiny"
 
 
@@ -325,7 +325,7 @@ def test_review_and_replay_fit_a_low_screen(session: tuple[MainWindow, Path], qt
     assert panels(window).sessions.isVisible()
     panels(window).start_replay(folder)
     start_review(window, qtbot)
-    qtbot.waitUntil(lambda: panels(window).replay.isVisible(), timeout=15_000)
+    qtbot.waitUntil(lambda: panels(window).replay.isVisible())
     panel.show_agreement(["With Ann: kappa 0.50 over 8 judged by both"] * 3)
     panel.show_failed_draft("The model did not answer within 60 seconds.")
     window.resize(1366, 768)
@@ -378,5 +378,5 @@ def test_a_prompt_is_edited_and_a_wrong_one_refused(
     assert "$organ" in dialog.problem.text()
     dialog.field.setPlainText("Describe $command.")
     qtbot.mouseClick(save, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: load_template("lymph nodes") == "Describe $command.", timeout=10_000)
+    qtbot.waitUntil(lambda: load_template("lymph nodes") == "Describe $command.")
     assert window.settings.study == "lymph nodes"

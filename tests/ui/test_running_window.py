@@ -54,7 +54,7 @@ def asking(paths: list[Path], answers: list[bool]) -> threading.Thread:
 def test_paths_are_handed_over_as_they_are(door: WindowDoor, qtbot: QtBot) -> None:
     answers: list[bool] = []
     names = ["a slide.svs", "ä\n'\";$(x).svs", "--help"]
-    with qtbot.waitSignal(door.asked, timeout=15_000) as asked:
+    with qtbot.waitSignal(door.asked) as asked:
         thread = asking([Path(name) for name in names], answers)
     thread.join(15)
     assert answers == [True]

@@ -222,7 +222,7 @@ def test_damaged_classes_are_said_and_kept(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text('{"classes": [{"name": "Mine"')
     window = make_window()
-    qtbot.waitUntil(window.banner.isVisible, timeout=15_000)
+    qtbot.waitUntil(window.banner.isVisible)
     assert "classes.bad.json" in window.banner.sentence.text()
     assert (data_folder() / "classes.bad.json").read_text() == path.read_text()
 

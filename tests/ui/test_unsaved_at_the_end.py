@@ -97,12 +97,12 @@ def test_answers_and_a_project_that_cannot_be_written_are_said(
     make_window: Callable[..., MainWindow], study: Path, qtbot: QtBot
 ) -> None:
     window = make_window(_AGREED)
-    with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
+    with qtbot.waitSignal(window.projects.opened.switched):
         window.open_paths([study])
     show_slide(window, study / "1.png", qtbot)
     questions = window.projects.questions
     questions.panel.show()
-    qtbot.waitUntil(lambda: questions._has_read, timeout=10_000)
+    qtbot.waitUntil(lambda: questions._has_read)
     (study / "answers").write_text("in the way")
     lock = study / ".project.lock"
     lock.unlink(missing_ok=True)

@@ -213,7 +213,7 @@ def test_a_thread_that_is_done_takes_what_comes_next_and_holds_nothing(
     for _ in range(200):
         background.run(work, take)
     qtbot.waitUntil(lambda: len(threads) == 205)
-    qtbot.waitUntil(lambda: not any(each.is_alive() for each in threads), timeout=10_000)
+    qtbot.waitUntil(lambda: not any(each.is_alive() for each in threads))
     # One that was started late may have found nothing left to do, and is in no result.
     qtbot.waitUntil(lambda: (queue._idle_count, len(queue._given)) == (0, 0))
     background.close()

@@ -176,12 +176,12 @@ class TestSlides:
         paths = [Path(f"/nowhere/{number}.svs") for number in range(20)]
         for path in paths:
             few.picture(path)
-        qtbot.waitUntil(lambda: len(made) == 2, timeout=15_000)  # two at once
+        qtbot.waitUntil(lambda: len(made) == 2)  # two at once
         few.keep_wishes(paths[-3:])
         may_go.set()
         came: list[Path] = []
         few.changed.connect(came.append)
-        qtbot.waitUntil(lambda: len(came) == 3, timeout=15_000)
+        qtbot.waitUntil(lambda: len(came) == 3)
         few.shut_down()
         assert sorted(made) == ["0", "1", "17", "18", "19"]
 

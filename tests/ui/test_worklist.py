@@ -48,7 +48,7 @@ def study(made_study: Path, tmp_path: Path) -> Path:
 def reading(make_window: Callable[..., MainWindow], study: Path, qtbot: QtBot) -> MainWindow:
     """A window with the first slide of the project."""
     window = make_window(Settings(reader="reader-7"))
-    with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
+    with qtbot.waitSignal(window.projects.opened.switched):
         window.open_paths([study])
     show_slide(window, study / HE, qtbot)
     return window
@@ -98,7 +98,7 @@ def test_keys_go_through_the_case_and_from_case_to_case(
     assert go(reading, qtbot, Qt.Key.Key_PageUp, CTRL) == HE
     ki67 = next(slide for slide in read_project(study).slides if slide.name == KI67)
     change_project(study, changing_slide(ki67.identity, state="done"))
-    qtbot.waitUntil(lambda: reading.projects.opened.project.count("done") == 1, timeout=15_000)
+    qtbot.waitUntil(lambda: reading.projects.opened.project.count("done") == 1)
     assert go(reading, qtbot, Qt.Key.Key_PageDown, SHIFT) == OTHER
     assert go(reading, qtbot, Qt.Key.Key_PageUp, SHIFT) == HE
     assert go(reading, qtbot, Qt.Key.Key_PageUp, SHIFT) == "x.png"
@@ -263,7 +263,7 @@ def test_the_rule_for_cases_is_edited_with_examples(
     assert row(KI67) == ["Ki-67", "A1", ""]
     dialog.tissue.setCurrentIndex(dialog.tissue.findData(10.0))
     qtbot.mouseClick(ok, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: read_project(study).check_tissue_at == 10.0, timeout=15_000)
+    qtbot.waitUntil(lambda: read_project(study).check_tissue_at == 10.0)
     assert read_project(study).case_rule == "* {block} {case}"
     names = [reading.slides.model.slide(row).name for row in range(len(reading.slides.model.keys))]
     assert names == [HE, OTHER, KI67, "x.png"]

@@ -44,9 +44,7 @@ def show_slide(window: MainWindow, path: Path, qtbot: QtBot) -> None:
 
 def rest(window: MainWindow, qtbot: QtBot) -> None:
     """Waits until no canvas moves any more."""
-    qtbot.waitUntil(
-        lambda: not any(pane.canvas.is_moving for pane in window.panes.panes), timeout=10_000
-    )
+    qtbot.waitUntil(lambda: not any(pane.canvas.is_moving for pane in window.panes.panes))
 
 
 def stay(window: MainWindow, qtbot: QtBot, seconds: float) -> None:
