@@ -96,18 +96,6 @@ def test_the_cache_is_a_quarter_of_memory_and_at_most_two_gib() -> None:
     assert Settings(cache_mib=100).cache_limit_bytes() == 100 << 20
 
 
-@pytest.fixture
-def root_handlers():
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    yield
-    for handler in set(root.handlers) - set(before):
-        root.removeHandler(handler)
-        handler.close()
-    root.setLevel(level)
-
-
-@pytest.mark.usefixtures("root_handlers")
 def test_a_report_has_the_trace_and_the_log_but_no_slide_name_and_no_home() -> None:
     configure_logging("info")
     home = Path.home()

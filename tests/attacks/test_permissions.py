@@ -60,17 +60,6 @@ def open_home(public_place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 
 
 @pytest.fixture
-def root_handlers() -> Iterator[None]:
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    yield
-    for handler in set(root.handlers) - set(before):
-        root.removeHandler(handler)
-        handler.close()
-    root.setLevel(level)
-
-
-@pytest.fixture
 def make_window(open_home: Path, qtbot: QtBot) -> Iterator[Callable[[Settings], MainWindow]]:
     windows: list[MainWindow] = []
 
@@ -94,7 +83,7 @@ def _entries(home: Path) -> list[str]:
 
 
 @needs_root
-@pytest.mark.usefixtures("open_umask", "root_handlers")
+@pytest.mark.usefixtures("open_umask")
 def test_after_a_days_use_no_file_is_readable_by_another_account(
     make_window: Callable[[Settings], MainWindow],
     open_home: Path,
@@ -260,7 +249,6 @@ def test_annotations_beside_a_slide_are_open_to_the_folders_group_alone(tmp_path
     assert kept.stat().st_mode & 0o777 == 0o640
 
 
-@pytest.mark.usefixtures("root_handlers")
 def test_logs_and_reports_name_no_slide_folder_or_reader(tmp_path: Path, own_home: Path) -> None:
     configure_logging("info")
     (config_folder() / "settings.json").write_text(

@@ -21,6 +21,7 @@ from ui_steps import (
     back_to_slide,
     drop,
     open_dialog,
+    opened_annotations,
     press,
     rest,
     set_document,
@@ -44,17 +45,10 @@ LEFT_OF_MIDDLE, RIGHT_OF_MIDDLE = QPoint(-90, -40), QPoint(20, -40)
 """From the middle of the canvas, where the slide is at every size of the window."""
 
 
-def _active(window: MainWindow, qtbot: QtBot) -> PaneAnnotations:
-    qtbot.waitUntil(lambda: window.annotations.active is not None)
-    active = window.annotations.active
-    assert active is not None
-    return active
-
-
 @pytest.fixture
 def listed(slide_window: MainWindow, qtbot: QtBot) -> MainWindow:
     """With the panel open and the keyboard on the slide."""
-    _active(slide_window, qtbot)
+    opened_annotations(slide_window, qtbot)
     press(qtbot, slide_window, Qt.Key.Key_G, CTRL | SHIFT)
     qtbot.waitUntil(slide_window.annotations.panel.isVisible)
     slide_window.panes.active.focus()
@@ -103,7 +97,7 @@ def test_what_is_drawn_is_listed_classed_by_key_and_undone_step_by_step(
     listed: MainWindow, qtbot: QtBot
 ) -> None:
     drawn = _draw(listed, qtbot)
-    active = _active(listed, qtbot)
+    active = opened_annotations(listed, qtbot)
     assert list(active.selection) == [drawn.id]
     assert _rows(listed) == {"No class (1)": ["Rectangle"]}
     press(qtbot, listed, Qt.Key.Key_2, CTRL)
@@ -128,11 +122,11 @@ def test_everything_is_there_again_after_a_restart(
     _draw(listed, qtbot, Qt.Key.Key_O, RIGHT_OF_MIDDLE)
     press(qtbot, listed, Qt.Key.Key_1, CTRL)
     listed.annotations.panel.description.setPlainText("Half written")
-    before = list(_active(listed, qtbot).document)
+    before = list(opened_annotations(listed, qtbot).document)
     listed.close()
     again = make_window()
     show_slide(again, sample_slide, qtbot)
-    after = list(_active(again, qtbot).document)
+    after = list(opened_annotations(again, qtbot).document)
     assert [each.id for each in after] == [each.id for each in before]
     assert after[0].geometry.equals(drawn.geometry)
     assert (after[1].class_name, after[1].is_ellipse) == ("Tumor", True)
@@ -156,7 +150,7 @@ def test_a_second_window_reads_and_takes_over_when_the_first_goes(
     _saved(listed, qtbot)
     second = make_window()
     show_slide(second, sample_slide, qtbot)
-    active = _active(second, qtbot)
+    active = opened_annotations(second, qtbot)
     assert len(active.document) == 1
     assert second.annotations.banner.isVisible()
     assert "Another window" in second.annotations.banner.sentence.text()
@@ -179,10 +173,10 @@ def test_two_panes_on_one_slide_share_what_is_drawn_but_not_what_is_chosen(
     listed: MainWindow, sample_slide: Path, qtbot: QtBot
 ) -> None:
     drawn = _draw(listed, qtbot)
-    first = _active(listed, qtbot)
+    first = opened_annotations(listed, qtbot)
     press(qtbot, listed, Qt.Key.Key_Backslash, CTRL)
     show_slide(listed, sample_slide, qtbot)
-    second = _active(listed, qtbot)
+    second = opened_annotations(listed, qtbot)
     assert second is not first
     assert second.document is first.document
     assert (len(first.selection), len(second.selection)) == (1, 0)
@@ -200,7 +194,7 @@ def test_two_panes_on_one_slide_share_what_is_drawn_but_not_what_is_chosen(
 
 def test_a_row_is_renamed_in_place_and_described(listed: MainWindow, qtbot: QtBot) -> None:
     drawn = _draw(listed, qtbot)
-    panel, active = listed.annotations.panel, _active(listed, qtbot)
+    panel, active = listed.annotations.panel, opened_annotations(listed, qtbot)
     panel.tree.setFocus()
     assert panel.model.id_at(panel.tree.currentIndex()) == drawn.id
     qtbot.keyClick(panel.tree, Qt.Key.Key_F2)
@@ -227,7 +221,7 @@ def test_rows_and_canvas_choose_the_same_and_enter_travels(
     near = _draw(listed, qtbot, at=QPoint(20, 20), side=60)
     panel, active, canvas = (
         listed.annotations.panel,
-        _active(listed, qtbot),
+        opened_annotations(listed, qtbot),
         listed.panes.active.canvas,
     )
     model, rows = panel.tree.selectionModel(), panel.model
@@ -295,7 +289,7 @@ def test_keys_lead_from_the_search_to_what_was_found(listed: MainWindow, qtbot: 
 
 def test_locked_annotations_stay_as_they_are(listed: MainWindow, qtbot: QtBot) -> None:
     drawn = _draw(listed, qtbot)
-    active = _active(listed, qtbot)
+    active = opened_annotations(listed, qtbot)
     press(qtbot, listed, Qt.Key.Key_K, CTRL)
     assert active.document[drawn.id].is_locked
     press(qtbot, listed, Qt.Key.Key_Backspace)
@@ -313,7 +307,7 @@ def test_locked_annotations_stay_as_they_are(listed: MainWindow, qtbot: QtBot) -
 def test_regions_are_merged_split_grown_and_duplicated(listed: MainWindow, qtbot: QtBot) -> None:
     _draw(listed, qtbot)
     _draw(listed, qtbot, at=LEFT_OF_MIDDLE + QPoint(40, 0))
-    active = _active(listed, qtbot)
+    active = opened_annotations(listed, qtbot)
     listed.panes.active.canvas.setFocus()
     press(qtbot, listed, Qt.Key.Key_A, CTRL | ALT)
     press(qtbot, listed, Qt.Key.Key_M, CTRL | ALT)
@@ -345,7 +339,7 @@ def test_copies_go_to_the_clipboard_as_geojson_and_come_back(
     listed: MainWindow, qtbot: QtBot
 ) -> None:
     drawn = _draw(listed, qtbot)
-    active = _active(listed, qtbot)
+    active = opened_annotations(listed, qtbot)
     clipboard = QGuiApplication.clipboard()
     clipboard.clear()
     press(qtbot, listed, Qt.Key.Key_C, CTRL | ALT)
@@ -387,7 +381,7 @@ def test_annotations_are_written_and_read_again_by_drop_as_a_set(
     _draw(listed, qtbot)
     press(qtbot, listed, Qt.Key.Key_1, CTRL)
     _draw(listed, qtbot, at=RIGHT_OF_MIDDLE)
-    active = _active(listed, qtbot)
+    active = opened_annotations(listed, qtbot)
     before = list(active.document)
     path = tmp_path / "regions.geojson"
     listed.annotations.files.write(path, FORMATS["qupath"], active)
@@ -405,7 +399,7 @@ def test_annotations_are_written_and_read_again_by_drop_as_a_set(
     other = panel.tree.topLevelItem(1)
     assert other is not None
     qtbot.mouseClick(panel.tree.viewport(), LEFT, pos=panel.tree.visualItemRect(other).center())
-    qtbot.waitUntil(lambda: _active(listed, qtbot).document is read)
+    qtbot.waitUntil(lambda: opened_annotations(listed, qtbot).document is read)
     listed.panes.active.focus()
     press(qtbot, listed, Qt.Key.Key_Z, CTRL)
     assert len(read) == 0
@@ -433,7 +427,7 @@ def test_of_a_spoilt_file_the_good_parts_are_taken_and_the_rest_is_listed(
     ]
     path = tmp_path / "spoilt.geojson"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
-    _active(listed, qtbot)
+    opened_annotations(listed, qtbot)
     drop(listed, [path])
     dialog = open_dialog(listed, ProblemsDialog, qtbot)
     assert isinstance(dialog, ProblemsDialog)
@@ -455,7 +449,7 @@ def test_of_a_spoilt_file_the_good_parts_are_taken_and_the_rest_is_listed(
 def test_an_export_says_what_its_format_cannot_hold(
     listed: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    active, out = _active(listed, qtbot), tmp_path / "out.xml"
+    active, out = opened_annotations(listed, qtbot), tmp_path / "out.xml"
     points = Annotation(shapely.MultiPoint([(5, 5), (9, 9)]))
     active.do(adding("Import", [Annotation(shapely.box(0, 0, 9, 9), color="#123456"), points]))
     listed.annotations.files.write(out, FORMATS["imagescope"], active)
@@ -515,13 +509,13 @@ def test_classes_are_edited_kept_and_follow_what_is_drawn(
     qtbot.waitUntil(lambda: "written" in dialog.message.text())
     assert read_palette(out)[0].name == "Carcinoma"
     dialog.accept()
-    (drawn,) = _active(listed, qtbot).document
+    (drawn,) = opened_annotations(listed, qtbot).document
     assert (drawn.class_name, drawn.shown_color) == ("Carcinoma", "#123456")
     back_to_slide(listed, qtbot)
     press(qtbot, listed, Qt.Key.Key_Z, CTRL)
     press(qtbot, listed, Qt.Key.Key_2, CTRL)
     press(qtbot, listed, Qt.Key.Key_1, CTRL)
-    (drawn,) = _active(listed, qtbot).document
+    (drawn,) = opened_annotations(listed, qtbot).document
     assert drawn.class_name == "Carcinoma"
     listed.close()
     kept = read_palette(data_folder() / "classes.json")
@@ -539,7 +533,7 @@ def test_statistics_are_shown_and_written(listed: MainWindow, tmp_path: Path, qt
     assert isinstance(dialog, StatisticsDialog)
     row = dialog.table.topLevelItem(0)
     assert row is not None
-    mpp_um = _active(listed, qtbot).mpp_um
+    mpp_um = opened_annotations(listed, qtbot).mpp_um
     assert mpp_um is not None
     area_mm2 = drawn.geometry.area * mpp_um**2 / 1e6
     assert [row.text(0), row.text(1)] == ["Tumor", "1"]
@@ -559,7 +553,7 @@ def test_an_earlier_version_is_brought_back_and_that_is_undone(
 ) -> None:
     first = _draw(listed, qtbot)
     _draw(listed, qtbot, at=RIGHT_OF_MIDDLE)
-    active = _active(listed, qtbot)
+    active = opened_annotations(listed, qtbot)
     listed.commands["edit.select_all"].trigger()
     press(qtbot, listed, Qt.Key.Key_Delete)
     press(qtbot, listed, Qt.Key.Key_Z, CTRL)
@@ -583,7 +577,7 @@ def test_an_earlier_version_is_brought_back_and_that_is_undone(
 def test_bookmarks_bring_back_the_view_and_notes_say_what_was_written(
     listed: MainWindow, qtbot: QtBot
 ) -> None:
-    canvas, active = listed.panes.active.canvas, _active(listed, qtbot)
+    canvas, active = listed.panes.active.canvas, opened_annotations(listed, qtbot)
     canvas.zoom_by(4.0)
     canvas.rotate_by(30.0)
     rest(listed, qtbot)
@@ -611,7 +605,7 @@ def test_bookmarks_bring_back_the_view_and_notes_say_what_was_written(
 def test_a_file_that_cannot_be_written_is_told_until_it_can(
     listed: MainWindow, qtbot: QtBot
 ) -> None:
-    database, banner = _active(listed, qtbot).slide.path, listed.annotations.banner
+    database, banner = opened_annotations(listed, qtbot).slide.path, listed.annotations.banner
     assert database is not None
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -18,6 +18,7 @@ from ui_steps import (
     drop,
     heatmap_page,
     open_dialog,
+    opened_annotations,
     press,
     set_document,
 )
@@ -37,13 +38,6 @@ from viewer.ui.overlays.overlay import Overlay
 from viewer.ui.overlays.overlay_run import OverlayRun
 
 _PATIENCE_MS = 60_000
-
-
-def _active(window: MainWindow, qtbot: QtBot) -> PaneAnnotations:
-    qtbot.waitUntil(lambda: window.annotations.active is not None)
-    active = window.annotations.active
-    assert active is not None
-    return active
 
 
 def _region(active: PaneAnnotations, x0: float, y0: float, x1: float, y1: float) -> Annotation:
@@ -88,7 +82,7 @@ def with_cells(slide_window: MainWindow, tmp_path: Path, qtbot: QtBot) -> MainWi
 def test_positive_cells_are_counted_kept_and_exported(
     with_cells: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    active, panel = _active(with_cells, qtbot), with_cells.annotations.panel
+    active, panel = opened_annotations(with_cells, qtbot), with_cells.annotations.panel
     region = _region(active, 0, 0, 400, 400)
     qtbot.waitUntil(lambda: "6 objects" in panel.figures.text())
     with_cells.panes.active.focus()
@@ -120,7 +114,7 @@ def test_positive_cells_are_counted_kept_and_exported(
 def test_a_count_is_outdated_once_its_region_is_reshaped(
     with_cells: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    active, panel = _active(with_cells, qtbot), with_cells.annotations.panel
+    active, panel = opened_annotations(with_cells, qtbot), with_cells.annotations.panel
     region = _region(active, 0, 0, 400, 400)
     with_cells.panes.active.focus()
     press(qtbot, with_cells, Qt.Key.Key_O, CTRL | ALT)
@@ -141,7 +135,7 @@ def test_a_count_is_outdated_once_its_region_is_reshaped(
 def test_objects_in_a_region_become_a_set_of_annotations(
     with_cells: MainWindow, qtbot: QtBot
 ) -> None:
-    active = _active(with_cells, qtbot)
+    active = opened_annotations(with_cells, qtbot)
     _region(active, 0, 0, 240, 400)
     with_cells.panes.active.focus()
     press(qtbot, with_cells, Qt.Key.Key_R, CTRL | ALT)
@@ -163,7 +157,7 @@ def test_the_colors_of_a_heatmap_become_regions_as_the_thresholds_leave_them(
     drop(slide_window, [path])
     pane = slide_window.panes.active
     qtbot.waitUntil(lambda: slide_window.overlays.run_of(pane) is not None)
-    active = _active(slide_window, qtbot)
+    active = opened_annotations(slide_window, qtbot)
     overlay = slide_window.overlays.run_of(pane)
     assert overlay is not None
     page = heatmap_page(slide_window)
@@ -185,7 +179,7 @@ def _painted(overlay: Overlay) -> int:
 
 @pytest.mark.slow
 def test_a_model_runs_on_the_chosen_region(slide_window: MainWindow, qtbot: QtBot) -> None:
-    active = _active(slide_window, qtbot)
+    active = opened_annotations(slide_window, qtbot)
     qtbot.waitUntil(lambda: slide_window.overlays.panel.models.chosen() is not None)
     slide_window.panes.active.canvas.set_magnification(40.0)
     slide_window.commands["overlays.on"].trigger()
@@ -202,7 +196,7 @@ def test_a_model_runs_on_the_chosen_region(slide_window: MainWindow, qtbot: QtBo
 def test_without_an_overlay_each_command_says_what_to_do(
     slide_window: MainWindow, qtbot: QtBot
 ) -> None:
-    active = _active(slide_window, qtbot)
+    active = opened_annotations(slide_window, qtbot)
     _region(active, 0, 0, 100, 100)
     for command in ("annotate.count", "annotate.from_overlay", "annotate.run_model"):
         slide_window.say("")
@@ -213,7 +207,7 @@ def test_without_an_overlay_each_command_says_what_to_do(
 def test_what_is_drawn_reaches_the_recording(
     slide_window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    active = _active(slide_window, qtbot)
+    active = opened_annotations(slide_window, qtbot)
     slide_window.change_settings(reader="ada", consent_utc="2026-01-01T00:00:00Z")
     control = slide_window.recording.control
     qtbot.waitUntil(lambda: control._folder is not None)
@@ -242,7 +236,7 @@ def test_what_is_drawn_reaches_the_recording(
 
 
 def test_count_says_what_is_missing_and_leads_there(slide_window: MainWindow, qtbot: QtBot) -> None:
-    active = _active(slide_window, qtbot)
+    active = opened_annotations(slide_window, qtbot)
     panel = slide_window.annotations.panel
     panel.show()
 
@@ -272,7 +266,7 @@ def test_count_says_what_is_missing_and_leads_there(slide_window: MainWindow, qt
 def test_a_region_that_was_not_analyzed_gets_no_count_and_can_be_run(
     slide_window: MainWindow, qtbot: QtBot
 ) -> None:
-    active = _active(slide_window, qtbot)
+    active = opened_annotations(slide_window, qtbot)
     qtbot.waitUntil(lambda: slide_window.overlays.panel.models.chosen() is not None)
     # What is on screen is computed first: close, it is a block or two.
     slide_window.panes.active.canvas.set_magnification(160.0)

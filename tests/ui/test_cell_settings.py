@@ -11,7 +11,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 from stained_slides import write_stained_slide
-from ui_steps import show_slide
+from ui_steps import overlay_run, show_slide
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding
@@ -44,14 +44,8 @@ def pages_of(window: MainWindow, qtbot: QtBot) -> tuple[CellPage, ScorePage, Ove
     card = panel.models.named("Cells")
     card.switch.click()
     qtbot.waitUntil(lambda: bool(window.overlays.all_of(window.panes.active)))
-    qtbot.waitUntil(lambda: _run(window).found.count == 100, timeout=_PATIENCE_MS)
-    return (*window.cells.pages(card.source.key), _run(window))
-
-
-def _run(window: MainWindow) -> OverlayRun:
-    (run,) = window.overlays.all_of(window.panes.active)
-    assert isinstance(run, OverlayRun)
-    return run
+    qtbot.waitUntil(lambda: overlay_run(window).found.count == 100, timeout=_PATIENCE_MS)
+    return (*window.cells.pages(card.source.key), overlay_run(window))
 
 
 def _previewed(page: CellPage) -> int:
@@ -90,7 +84,7 @@ def test_settings_are_previewed_run_kept_and_scored(
     assert page.problem.isHidden()
     qtbot.waitUntil(lambda: _previewed(page) > 50, timeout=_PATIENCE_MS)
     page.here.click()
-    after = _run(window)
+    after = overlay_run(window)
     assert after is not before
     assert after.is_visible
     assert page.preview.isHidden()
@@ -138,7 +132,7 @@ def test_regions_are_run_scored_and_give_stains(
     page.stains_wanted.emit("second")
     qtbot.waitUntil(lambda: "set by regions" in page.stains.text(), timeout=_PATIENCE_MS)
     page.region.click()
-    qtbot.waitUntil(lambda: _run(window).progress.total > 0, timeout=_PATIENCE_MS)
+    qtbot.waitUntil(lambda: overlay_run(window).progress.total > 0, timeout=_PATIENCE_MS)
 
     page.many.click()
     batch = window.batch

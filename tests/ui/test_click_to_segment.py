@@ -10,8 +10,8 @@ import pytest
 from annotating_steps import drag, line
 from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
-from test_drawing import annotations_of, wait_for_annotations
-from ui_steps import ALT, CTRL, SHIFT, press, show_slide
+from test_drawing import wait_for_annotations
+from ui_steps import ALT, CTRL, SHIFT, active_annotations, press, show_slide
 
 from viewer.annotations.annotation import AnnotationClass
 from viewer.geometry import Point
@@ -61,7 +61,7 @@ def test_a_click_outlines_and_enter_makes_an_annotation_of_it(
     at_40x: MainWindow, qtbot: QtBot
 ) -> None:
     at_40x.change_settings(reader="reader-7")
-    annotations_of(at_40x).desk.current_class = AnnotationClass("Tumor", "#c80000")
+    active_annotations(at_40x).desk.current_class = AnnotationClass("Tumor", "#c80000")
     canvas, tool = at_40x.panes.active.canvas, _tool(at_40x)
     before = canvas.view
     middle = canvas.rect().center()
@@ -78,20 +78,20 @@ def test_a_click_outlines_and_enter_makes_an_annotation_of_it(
     qtbot.waitUntil(lambda: len(tool.rings) > 0, timeout=_PATIENCE_MS)
     press(qtbot, at_40x, Qt.Key.Key_Return)
     assert tool.prompt.is_empty
-    (kept,) = annotations_of(at_40x).document
+    (kept,) = active_annotations(at_40x).document
     assert (kept.class_name, kept.author) == ("Tumor", "reader-7")
     assert kept.geometry.is_valid
     assert kept.geometry.area > 0
-    assert annotations_of(at_40x).chosen == [kept]
+    assert active_annotations(at_40x).chosen == [kept]
     assert "Kept as Tumor" in at_40x.status.currentMessage()
     press(qtbot, at_40x, Qt.Key.Key_Z, CTRL)
-    assert len(annotations_of(at_40x).document) == 0
+    assert len(active_annotations(at_40x).document) == 0
 
 
 def test_where_annotations_cannot_be_drawn_it_says_so_and_keeps_the_outline(
     at_40x: MainWindow, qtbot: QtBot
 ) -> None:
-    tool, document = _tool(at_40x), annotations_of(at_40x).document
+    tool, document = _tool(at_40x), active_annotations(at_40x).document
     document.is_read_only = True
     _click(at_40x, qtbot, _middle(at_40x), Qt.KeyboardModifier.NoModifier)
     qtbot.waitUntil(lambda: len(tool.rings) > 0, timeout=_PATIENCE_MS)
@@ -135,7 +135,7 @@ def test_only_one_of_click_to_segment_and_drawing_has_the_mouse(
     at_40x: MainWindow, qtbot: QtBot
 ) -> None:
     canvas, toolbox, tool = at_40x.panes.active.canvas, at_40x.toolbox, _tool(at_40x)
-    document = annotations_of(at_40x).document
+    document = active_annotations(at_40x).document
     a, b = _middle(at_40x), _middle(at_40x) + QPoint(60, 50)
     assert _in_hand(at_40x) == {"overlays.click"}
     press(qtbot, at_40x, Qt.Key.Key_R)

@@ -13,7 +13,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from session_lines import read_lines
-from ui_steps import CTRL, SHIFT, press, show_slide
+from ui_steps import CTRL, SHIFT, active_annotations, press, show_slide
 
 from viewer.canvas.annotating.brush_tool import BrushTool
 from viewer.canvas.canvas import SlideCanvas
@@ -21,7 +21,6 @@ from viewer.recording.events import AnnotationChanged, ToolChosen
 from viewer.recording.library import Library
 from viewer.settings import Settings
 from viewer.ui.annotations import toolbox
-from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.commands.annotating import TOOL_NAMES, tool_id
 from viewer.ui.main_window import MainWindow
 
@@ -50,12 +49,6 @@ def drawing(slide_window: MainWindow, qtbot: QtBot) -> MainWindow:
 
 def wait_for_annotations(window: MainWindow, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=20_000)
-
-
-def annotations_of(window: MainWindow) -> PaneAnnotations:
-    active = window.annotations.active
-    assert active is not None
-    return active
 
 
 def canvas_of(window: MainWindow) -> SlideCanvas:
@@ -89,10 +82,10 @@ def test_the_slide_moves_with_no_tool_and_is_drawn_on_with_one(
     press(qtbot, drawing, Qt.Key.Key_R)
     drag(canvas, line(A, B))
     assert canvas.view.center == moved
-    assert len(annotations_of(drawing).document) == 1
+    assert len(active_annotations(drawing).document) == 1
     assert "m²" not in drawing.status.drawing.text()
     press(qtbot, drawing, Qt.Key.Key_Z, CTRL)
-    assert len(annotations_of(drawing).document) == 0
+    assert len(active_annotations(drawing).document) == 0
 
 
 def test_the_measure_is_told_while_drawing(drawing: MainWindow, qtbot: QtBot) -> None:
@@ -102,7 +95,7 @@ def test_the_measure_is_told_while_drawing(drawing: MainWindow, qtbot: QtBot) ->
     press(qtbot, drawing, Qt.Key.Key_Escape)
     assert drawing.status.drawing.text() == ""
     end(canvas_of(drawing), B)
-    assert len(annotations_of(drawing).document) == 0
+    assert len(active_annotations(drawing).document) == 0
 
 
 def test_another_tool_finishes_what_was_begun(drawing: MainWindow, qtbot: QtBot) -> None:
@@ -110,7 +103,7 @@ def test_another_tool_finishes_what_was_begun(drawing: MainWindow, qtbot: QtBot)
     for place in (A, B, QPoint(300, 400)):
         click(canvas_of(drawing), place)
     press(qtbot, drawing, Qt.Key.Key_B)
-    (drawn,) = annotations_of(drawing).document
+    (drawn,) = active_annotations(drawing).document
     assert drawn.geometry.geom_type == "Polygon"
 
 
@@ -128,7 +121,7 @@ def test_a_window_closed_within_a_stroke_keeps_it(
     again = make_window()
     show_slide(again, sample_slide, qtbot)
     wait_for_annotations(again, qtbot)
-    (kept,) = annotations_of(again).document
+    (kept,) = active_annotations(again).document
     assert kept.geometry.length > 100
 
 
@@ -164,7 +157,7 @@ def test_after_a_shape_the_mouse_moves_the_slide_again_where_asked(
     press(qtbot, drawing, key)
     drag(canvas_of(drawing), [*line(A, B), *line(B, QPoint(340, 420))])
     assert drawing.toolbox.name == KEYS[key]
-    count = len(annotations_of(drawing).document)
+    count = len(active_annotations(drawing).document)
     assert count == 1
     drawing.change_settings(back_to_moving=True)
     click(canvas_of(drawing), QPoint(600, 100))  # no shape, but for brush, wand and points
@@ -172,7 +165,7 @@ def test_after_a_shape_the_mouse_moves_the_slide_again_where_asked(
     assert drawing.toolbox.name == KEYS[key]
     drag(canvas_of(drawing), [*line(A, B), *line(B, QPoint(340, 420))])
     assert drawing.toolbox.name == ("move" if is_back else KEYS[key])
-    assert (len(annotations_of(drawing).document) == count + 1) or not is_back
+    assert (len(active_annotations(drawing).document) == count + 1) or not is_back
 
 
 def test_the_click_that_closes_a_polygon_neither_moves_nor_zooms_the_slide(
@@ -189,7 +182,7 @@ def test_the_click_that_closes_a_polygon_neither_moves_nor_zooms_the_slide(
     assert drawing.toolbox.name == "move"
     mouse(canvas, QEvent.Type.MouseButtonDblClick, A)
     end(canvas, A)
-    assert len(annotations_of(drawing).document) == 1
+    assert len(active_annotations(drawing).document) == 1
     assert not canvas.is_moving
     assert canvas.view == before
     double_click(canvas, A)
@@ -204,7 +197,7 @@ def test_a_shape_that_another_tool_finishes_leaves_that_tool_in_hand(
     for place in (A, B, QPoint(300, 400)):
         click(canvas_of(drawing), place)
     press(qtbot, drawing, Qt.Key.Key_B)
-    assert len(annotations_of(drawing).document) == 1
+    assert len(active_annotations(drawing).document) == 1
     assert drawing.toolbox.name == "brush"
 
 
@@ -235,11 +228,11 @@ def test_click_to_segment_and_the_tools_take_turns(drawing: MainWindow, qtbot: Q
     assert drawing.toolbox.name == "move"
     assert drawing.commands["overlays.click"].isChecked()
     drag(canvas_of(drawing), line(A, B))
-    assert len(annotations_of(drawing).document) == 0
+    assert len(active_annotations(drawing).document) == 0
     press(qtbot, drawing, Qt.Key.Key_B)
     assert not drawing.commands["overlays.click"].isChecked()
     drag(canvas_of(drawing), line(A, B))
-    assert len(annotations_of(drawing).document) == 1
+    assert len(active_annotations(drawing).document) == 1
 
 
 def test_each_pane_has_the_tool_over_its_own_slide(
@@ -257,7 +250,7 @@ def test_each_pane_has_the_tool_over_its_own_slide(
     assert tools[0] is not tools[1]
     drag(second.canvas, line(QPoint(100, 100), QPoint(200, 180)))
     drag(first.canvas, line(QPoint(100, 300), QPoint(200, 380)))
-    assert len(annotations_of(drawing).document) == 2  # one slide, one document
+    assert len(active_annotations(drawing).document) == 2  # one slide, one document
     press(qtbot, drawing, Qt.Key.Key_W, CTRL)
     qtbot.waitUntil(lambda: drawing.toolbox.tool_of(drawing.panes.active) is None)
     QApplication.processEvents()
@@ -289,7 +282,7 @@ def test_tools_and_strokes_reach_the_recorder(
 def test_enter_draws_in_the_middle_of_the_view(
     drawing: MainWindow, key: Qt.Key, qtbot: QtBot
 ) -> None:
-    canvas, active = canvas_of(drawing), annotations_of(drawing)
+    canvas, active = canvas_of(drawing), active_annotations(drawing)
     press(qtbot, drawing, Qt.Key.Key_5)
     qtbot.waitUntil(lambda: not canvas.is_moving)
     press(qtbot, drawing, key)

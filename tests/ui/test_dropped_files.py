@@ -15,13 +15,12 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 from scn_slide import write_scn
-from ui_steps import drop, set_document, show_slide
+from ui_steps import active_annotations, drop, set_document, show_slide
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import Change, Edit
 from viewer.annotations.formats.exchange import FORMATS
 from viewer.annotations.formats.imagescope import write_imagescope
-from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.dropped_files import named_slides
 from viewer.ui.main_window import MainWindow
 
@@ -44,12 +43,6 @@ def make_geojson(path: Path, name: str = "Tumor", color: tuple[int, int, int] = 
     }  # fmt: skip
     path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
     return path
-
-
-def active_of(window: MainWindow) -> PaneAnnotations:
-    active = window.annotations.active
-    assert active is not None
-    return active
 
 
 def count(window: MainWindow) -> int:
@@ -81,14 +74,14 @@ def test_a_file_dropped_with_a_slide_lands_on_it(
 ) -> None:
     window = slide_window
     qtbot.waitUntil(lambda: count(window) == 0)
-    before = active_of(window).document
+    before = active_annotations(window).document
     slide, file = make_slide(tmp_path / "T.tif", 180), make_geojson(tmp_path / "T.geojson")
     drop(window, [slide, file])
     qtbot.waitUntil(lambda: window.panes.active.path == slide, timeout=20_000)
     qtbot.waitUntil(lambda: count(window) == 1)
     assert "T.tif" in window.status.currentMessage()
     assert len(before) == 0
-    assert len(active_of(window).document) == 0
+    assert len(active_annotations(window).document) == 0
 
 
 def test_a_table_of_the_second_slide_waits_for_it(
@@ -117,7 +110,7 @@ def test_dicom_annotations_go_out_and_come_in(
 ) -> None:
     window, file = slide_window, tmp_path / "regions.dcm"
     qtbot.waitUntil(lambda: count(window) == 0, timeout=20_000)
-    active = active_of(window)
+    active = active_annotations(window)
     square, nucleus = shapely.box(10, 10, 60, 60), shapely.box(100, 100, 120, 120)
     for annotation in (Annotation(square), Annotation(nucleus, kind="detection")):
         active.do(Edit("Draw", (Change(None, annotation),)))

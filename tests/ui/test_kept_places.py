@@ -9,31 +9,25 @@ import pytest
 import shapely
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
-from ui_steps import show_slide
+from ui_steps import opened_annotations, show_slide
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
 from viewer.geometry import Optics
 from viewer.settings import Settings
-from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.main_window import MainWindow
 from viewer.ui.slides.pixel_size_dialog import PixelSizeDialog
 
 
-def active_of(window: MainWindow, qtbot: QtBot) -> PaneAnnotations:
-    qtbot.waitUntil(lambda: window.annotations.active is not None)
-    active = window.annotations.active
-    assert active is not None
-    return active
-
-
 def draw(window: MainWindow, x: float, qtbot: QtBot) -> None:
-    active_of(window, qtbot).do(adding("Box", [Annotation(shapely.box(x, 10, x + 50, 60))]))
+    opened_annotations(window, qtbot).do(
+        adding("Box", [Annotation(shapely.box(x, 10, x + 50, 60))])
+    )
     qtbot.waitUntil(lambda: window.annotations.is_saved)
 
 
 def count(window: MainWindow, qtbot: QtBot) -> int:
-    return len(active_of(window, qtbot).document)
+    return len(opened_annotations(window, qtbot).document)
 
 
 def test_annotations_are_taken_along_to_and_fro(
@@ -47,7 +41,7 @@ def test_annotations_are_taken_along_to_and_fro(
         assert count(window, qtbot) == round_number
         draw(window, 10.0 + 100 * round_number, qtbot)
         if round_number:
-            assert "kept in" in active_of(window, qtbot).slide.notice
+            assert "kept in" in opened_annotations(window, qtbot).slide.notice
         window.close()
 
 

@@ -11,7 +11,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QDialog, QInputDialog
 from pytestqt.qtbot import QtBot
 from session_lines import read_lines
-from ui_steps import CTRL, open_dialog, press, record_rest, rest, show_slide
+from ui_steps import CTRL, back_to_slide, open_dialog, press, record_rest, rest, show_slide
 
 from viewer.recording.events import (
     Click,
@@ -50,13 +50,6 @@ def is_recorded(window: MainWindow) -> bool:
     return window.recording.control.recording_of(window.panes.active) is not None
 
 
-def come_back(window: MainWindow, qtbot: QtBot) -> None:
-    """Puts the keyboard back on the slide: without a desktop nothing does so after a dialog."""
-    window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow)
-    window.panes.active.focus()
-
-
 def logged(window: MainWindow) -> set[type]:
     """Return the kinds of events that the log of the active pane's slide holds by now."""
     recording = window.recording.control.recording_of(window.panes.active)
@@ -88,7 +81,7 @@ def test_nothing_is_recorded_before_the_reader_agreed(
     dialog = open_dialog(window, ConsentDialog, qtbot)
     assert window.recording.control.state is RecordingState.OFF
     qtbot.keyClick(dialog, Qt.Key.Key_Escape)
-    come_back(window, qtbot)
+    back_to_slide(window, qtbot)
     press(qtbot, window, Qt.Key.Key_Plus)
     rest(window, qtbot)
     assert Library().summaries() == []
@@ -123,7 +116,7 @@ def test_the_log_tells_what_the_reader_did(reading: MainWindow, qtbot: QtBot) ->
     assert isinstance(note, QInputDialog)
     note.setTextValue("Dense lymphocytes.")
     note.accept()
-    come_back(window, qtbot)
+    back_to_slide(window, qtbot)
     folder = ended_session(window, qtbot)
 
     assert verify(folder).bad_line is None

@@ -11,13 +11,12 @@ from annotating_steps import begin, click, drag, end, hover, line, mouse
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
-from ui_steps import CTRL, SHIFT, press, rest, show_slide
+from ui_steps import CTRL, SHIFT, active_annotations, press, rest, show_slide
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
 from viewer.canvas.canvas import SlideCanvas
 from viewer.geometry import Point
-from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.main_window import MainWindow
 
 A, B, C = QPoint(300, 200), QPoint(450, 320), QPoint(310, 420)
@@ -30,12 +29,6 @@ def drawing(slide_window: MainWindow, qtbot: QtBot) -> MainWindow:
     return slide_window
 
 
-def _here(window: MainWindow) -> PaneAnnotations:
-    active = window.annotations.active
-    assert active is not None
-    return active
-
-
 def _canvas(window: MainWindow) -> SlideCanvas:
     return window.panes.active.canvas
 
@@ -46,7 +39,7 @@ def _said(window: MainWindow) -> str:
 
 def _add(window: MainWindow, shape: shapely.Polygon) -> Annotation:
     drawn = Annotation(shape)
-    assert _here(window).do(adding("Draw", [drawn]))
+    assert active_annotations(window).do(adding("Draw", [drawn]))
     return drawn
 
 
@@ -65,12 +58,12 @@ def test_a_rectangle_dragged_back_or_flat_is_none_though_it_was_kept(
 ) -> None:
     press(qtbot, drawing, Qt.Key.Key_R)
     begin(_canvas(drawing), line(A, B))
-    qtbot.waitUntil(lambda: len(_here(drawing).document) == 1)  # kept at a pause
+    qtbot.waitUntil(lambda: len(active_annotations(drawing).document) == 1)  # kept at a pause
     mouse(_canvas(drawing), QEvent.Type.MouseMove, last)
     end(_canvas(drawing), last)
-    assert len(_here(drawing).document) == 0
+    assert len(active_annotations(drawing).document) == 0
     assert _THIN in _said(drawing)
-    assert _here(drawing).document.undo_label is None
+    assert active_annotations(drawing).document.undo_label is None
 
 
 @pytest.mark.parametrize("key", [Qt.Key.Key_R, Qt.Key.Key_O, Qt.Key.Key_P])
@@ -82,7 +75,7 @@ def test_a_flat_drag_in_a_turned_view_leaves_nothing(
     press(qtbot, drawing, key)
     drag(_canvas(drawing), line(A, QPoint(450, A.y())))
     press(qtbot, drawing, Qt.Key.Key_Return)
-    assert len(_here(drawing).document) == 0
+    assert len(active_annotations(drawing).document) == 0
 
 
 def test_a_handle_dragged_flat_leaves_the_rectangle_as_it_was(
@@ -92,7 +85,7 @@ def test_a_handle_dragged_flat_leaves_the_rectangle_as_it_was(
     press(qtbot, drawing, Qt.Key.Key_S)
     click(_canvas(drawing), QPoint(A.x(), 250))
     drag(_canvas(drawing), line(QPoint(375, B.y()), QPoint(375, A.y())))
-    assert _here(drawing).document[drawn.id].geometry == drawn.geometry
+    assert active_annotations(drawing).document[drawn.id].geometry == drawn.geometry
     assert "Left as it was" in _said(drawing)
 
 
@@ -123,7 +116,7 @@ def test_space_held_in_a_stroke_moves_the_slide_and_the_stroke_goes_on(
     if not is_let_go:
         QTest.keyRelease(canvas, Qt.Key.Key_Space)
     hover(canvas, QPoint(100, 100))  # no button: no part of the stroke
-    (drawn,) = _here(drawing).document
+    (drawn,) = active_annotations(drawing).document
     stop = canvas.view.to_slide(Point(last.x(), last.y()))
     assert drawn.geometry.bounds == pytest.approx((*start, *stop))
     assert not canvas.is_moving
@@ -162,14 +155,14 @@ def test_undo_in_the_midst_of_a_polygon_takes_its_last_corner(
     press(qtbot, drawing, Qt.Key.Key_Z, CTRL)
     click(_canvas(drawing), C)
     press(qtbot, drawing, Qt.Key.Key_Return)
-    kept, polygon = _here(drawing).document
+    kept, polygon = active_annotations(drawing).document
     assert kept.id == drawn.id
     assert isinstance(polygon.geometry, shapely.Polygon)
     assert len(polygon.geometry.exterior.coords) == 4
     press(qtbot, drawing, Qt.Key.Key_Z, CTRL)
-    assert [each.id for each in _here(drawing).document] == [drawn.id]
+    assert [each.id for each in active_annotations(drawing).document] == [drawn.id]
     press(qtbot, drawing, Qt.Key.Key_Z, CTRL)
-    assert len(_here(drawing).document) == 0
+    assert len(active_annotations(drawing).document) == 0
 
 
 def test_undo_of_all_corners_leaves_nothing_that_was_kept(
@@ -178,10 +171,10 @@ def test_undo_of_all_corners_leaves_nothing_that_was_kept(
     press(qtbot, drawing, Qt.Key.Key_V)
     for place in (A, B, C):
         click(_canvas(drawing), place)
-    qtbot.waitUntil(lambda: len(_here(drawing).document) == 1)  # kept at a pause
+    qtbot.waitUntil(lambda: len(active_annotations(drawing).document) == 1)  # kept at a pause
     for _ in range(3):
         press(qtbot, drawing, Qt.Key.Key_Z, CTRL)
-    assert len(_here(drawing).document) == 0
+    assert len(active_annotations(drawing).document) == 0
     assert drawing.status.drawing.text() == ""
 
 
@@ -200,7 +193,7 @@ def test_quick_points_are_all_counted(drawing: MainWindow, qtbot: QtBot) -> None
     press(qtbot, drawing, Qt.Key.Key_Period)
     click(_canvas(drawing), A)
     _second_press(_canvas(drawing), [A + QPoint(3, 3)])
-    (points,) = _here(drawing).document
+    (points,) = active_annotations(drawing).document
     assert isinstance(points.geometry, shapely.MultiPoint)
     assert len(points.geometry.geoms) == 2
 
@@ -211,7 +204,7 @@ def test_a_click_and_a_drag_move_what_is_under_them(drawing: MainWindow, qtbot: 
     canvas, border = _canvas(drawing), QPoint(A.x(), 250)
     click(canvas, border)
     _second_press(canvas, line(border, border + QPoint(60, 0)))
-    now = _here(drawing).document[drawn.id].geometry
+    now = active_annotations(drawing).document[drawn.id].geometry
     assert now.bounds[0] - drawn.geometry.bounds[0] == pytest.approx(60 * canvas.view.downsample)
     assert isinstance(now, shapely.Polygon)
     assert len(now.exterior.coords) == 5
@@ -222,7 +215,7 @@ def test_a_dab_and_a_stroke_keep_the_stroke(drawing: MainWindow, qtbot: QtBot, k
     press(qtbot, drawing, key)
     click(_canvas(drawing), A)
     _second_press(_canvas(drawing), line(A, B))
-    bounds = [each.geometry.bounds for each in _here(drawing).document]
+    bounds = [each.geometry.bounds for each in active_annotations(drawing).document]
     stop = _canvas(drawing).view.to_slide(Point(B.x(), B.y()))
     assert max(x1 for _, _, x1, _ in bounds) >= stop.x - 1
 
@@ -246,7 +239,7 @@ def test_hidden_annotations_are_neither_picked_nor_changed(
     drawing: MainWindow, qtbot: QtBot
 ) -> None:
     drawn = _region(drawing, A, B)
-    here, canvas, inside = _here(drawing), _canvas(drawing), QPoint(380, 260)
+    here, canvas, inside = active_annotations(drawing), _canvas(drawing), QPoint(380, 260)
     press(qtbot, drawing, Qt.Key.Key_A)
     press(qtbot, drawing, Qt.Key.Key_S)
     click(canvas, inside)
@@ -279,7 +272,7 @@ def test_a_window_that_may_not_draw_says_so(
     second = make_window()
     show_slide(second, sample_slide, qtbot)
     qtbot.waitUntil(lambda: second.annotations.active is not None, timeout=20_000)
-    here = _here(second)
+    here = active_annotations(second)
     assert here.document.is_read_only
     here.selection.choose([drawn.id])
     for key, keys in (
@@ -306,10 +299,10 @@ def test_a_bookmark_of_a_turned_view_comes_back_at_its_zoom(
     canvas.go_to(canvas.view.center, 1000.0, animated=False)
     farthest = canvas.view
     press(qtbot, drawing, Qt.Key.Key_D, CTRL)
-    (kept,) = _here(drawing).document
+    (kept,) = active_annotations(drawing).document
     canvas.home()
     rest(drawing, qtbot)
-    _here(drawing).travel([kept])
+    active_annotations(drawing).travel([kept])
     rest(drawing, qtbot)
     assert canvas.view.downsample == pytest.approx(farthest.downsample)
     assert canvas.view.rotation_deg == farthest.rotation_deg
@@ -335,7 +328,7 @@ def test_shift_is_square_on_the_slide(drawing: MainWindow, qtbot: QtBot) -> None
     press(qtbot, drawing, Qt.Key.Key_O)
     begin(_canvas(drawing), line(A, B), SHIFT)
     end(_canvas(drawing), B, SHIFT)
-    (drawn,) = _here(drawing).document
+    (drawn,) = active_annotations(drawing).document
     x0, y0, x1, y1 = drawn.geometry.bounds
     assert x1 - x0 == pytest.approx(y1 - y0)
     assert drawn.is_ellipse

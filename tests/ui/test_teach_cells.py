@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication, QInputDialog
 from pytestqt.qtbot import QtBot
 from session_lines import read_lines
 from stained_slides import EVERY_PX, write_stained_slide
-from ui_steps import CTRL, open_dialog, press, show_slide
+from ui_steps import CTRL, open_dialog, overlay_run, press, show_slide
 
 from viewer.annotations.document import Document
 from viewer.geometry import Point
@@ -21,7 +21,6 @@ from viewer.overlays.object_map import ObjectMap
 from viewer.recording.events import CellMarked, CellsTaught
 from viewer.settings import Settings
 from viewer.ui.main_window import MainWindow
-from viewer.ui.overlays.overlay_run import OverlayRun
 from viewer.ui.teaching.cells_page import CellsPage
 
 AGREED = Settings(reader="reader-7", consent_utc="2026-11-24T08:00:00+00:00")
@@ -36,14 +35,8 @@ def stained_slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_stained_slide(path, (60, 50, 120), (140, 110, 180))
 
 
-def run_of(window: MainWindow) -> OverlayRun:
-    (run,) = window.overlays.all_of(window.panes.active)
-    assert isinstance(run, OverlayRun)
-    return run
-
-
 def found(window: MainWindow) -> ObjectMap:
-    held = run_of(window).found
+    held = overlay_run(window).found
     assert isinstance(held, ObjectMap)
     return held
 
@@ -80,7 +73,7 @@ def mark(window: MainWindow, qtbot: QtBot, *numbers: int) -> None:
 
 
 def told(window: MainWindow) -> dict[str, int]:
-    names = [name for name, _ in run_of(window).origin.colors]
+    names = [name for name, _ in overlay_run(window).origin.colors]
     return dict(zip(names, found(window).counts(len(names)), strict=True))
 
 

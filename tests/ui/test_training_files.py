@@ -11,8 +11,8 @@ import shapely
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
-from test_drawing import annotations_of, wait_for_annotations
-from ui_steps import open_dialog, set_document
+from test_drawing import wait_for_annotations
+from ui_steps import active_annotations, open_dialog, set_document
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding
@@ -30,7 +30,7 @@ def drawn(slide_window: MainWindow, qtbot: QtBot) -> MainWindow:
     tumor = AnnotationClass("Tumor", "#c80000")
     shapes = REGION, shapely.box(1500, 400, 1700, 600)
     each = [Annotation(shape, shown_as=tumor) for shape in shapes]
-    annotations_of(slide_window).do(adding("Draw", each))
+    active_annotations(slide_window).do(adding("Draw", each))
     return slide_window
 
 
@@ -42,7 +42,7 @@ def test_a_mask_is_written_as_asked_and_read_again(
     drawn: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
     path = tmp_path / "regions.ome.tif"
-    drawn.annotations.training.ask_mask(path, annotations_of(drawn))
+    drawn.annotations.training.ask_mask(path, active_annotations(drawn))
     dialog = open_dialog(drawn, MaskDialog, qtbot)
     assert isinstance(dialog, MaskDialog)
     dialog.scale.setValue(2.0)
@@ -98,7 +98,7 @@ def test_tiles_that_were_canceled_are_gone_on_with(
 ) -> None:
     training, folder = drawn.annotations.training, tmp_path / "tiles"
     options = TileOptions(tile_px=16, threads=1)
-    training.cut_tiles(folder, options, annotations_of(drawn))
+    training.cut_tiles(folder, options, active_annotations(drawn))
     (task,) = training.tasks
     qtbot.waitUntil(
         lambda: task.dialog.isVisible() and any(folder.glob("images/*.png")), timeout=20_000
@@ -109,7 +109,7 @@ def test_tiles_that_were_canceled_are_gone_on_with(
     assert training.tasks == []
     assert not (folder / "manifest.csv").exists()
     assert any((folder / "images").iterdir())
-    training.cut_tiles(folder, TileOptions(tile_px=32), annotations_of(drawn))
+    training.cut_tiles(folder, TileOptions(tile_px=32), active_annotations(drawn))
     qtbot.waitUntil(lambda: "other settings" in drawn.banner.sentence.text(), timeout=20_000)
 
 

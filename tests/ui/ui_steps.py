@@ -22,7 +22,9 @@ from session_lines import read_lines
 from viewer.annotations.document import Document
 from viewer.canvas.canvas import SlideCanvas
 from viewer.recording.events import Viewport
+from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.main_window import MainWindow
+from viewer.ui.overlays.overlay_run import OverlayRun
 from viewer.ui.overlays.settings_pages import HeatmapPage
 
 NO_MODIFIER = Qt.KeyboardModifier.NoModifier
@@ -71,10 +73,30 @@ def record_rest(window: MainWindow, qtbot: QtBot) -> None:
 
 
 def back_to_slide(window: MainWindow, qtbot: QtBot) -> None:
-    """From a dialog that closed to the slide."""
+    """Put the keyboard back on the slide: without a desktop nothing does so after a dialog."""
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
     window.panes.active.focus()
+
+
+def active_annotations(window: MainWindow) -> PaneAnnotations:
+    """Return what is drawn on the slide in the active pane."""
+    active = window.annotations.active
+    assert active is not None
+    return active
+
+
+def opened_annotations(window: MainWindow, qtbot: QtBot) -> PaneAnnotations:
+    """Wait until the annotations of the slide in the active pane are read, and return them."""
+    qtbot.waitUntil(lambda: window.annotations.active is not None)
+    return active_annotations(window)
+
+
+def overlay_run(window: MainWindow) -> OverlayRun:
+    """Return the only overlay of the active pane, which is a run of a model."""
+    (run,) = window.overlays.all_of(window.panes.active)
+    assert isinstance(run, OverlayRun)
+    return run
 
 
 def settled_picture(canvas: SlideCanvas, qtbot: QtBot) -> QImage:
