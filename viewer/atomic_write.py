@@ -248,7 +248,7 @@ def _verify(file: _Measured) -> None:
 
 
 def _target_of(path: Path, *, is_ours: bool) -> Path | None:
-    """The file to replace, links followed; None for what has to be written to in place.
+    """Return the file to replace, links followed; None for what has to be written to in place.
 
     A pipe or device in place of a file of the program's own is replaced: nobody reads it.
     """
@@ -284,7 +284,7 @@ def _through(path: Path) -> Generator[IO[bytes]]:
 
 
 def _descriptor_of(path: Path) -> int | None:
-    """The number of the open file of this process that a path such as /dev/stdout names."""
+    """Return the number of the open file of this process that a path such as /dev/stdout names."""
     for _ in range(_MOST_LINKS):
         if os.path.realpath(path.parent) == f"/proc/{os.getpid()}/fd" and path.name.isdecimal():
             return int(path.name)

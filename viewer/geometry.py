@@ -183,7 +183,7 @@ class View(msgspec.Struct, frozen=True):
 
     @property
     def field(self) -> list[Point]:
-        """The screen's corners on the slide (level-0), clockwise on screen from the top left."""
+        """Return the corners of the screen on the slide (level-0), clockwise from the top left."""
         width, height = self.size
         return [
             self.to_slide(Point(x, y))
@@ -207,7 +207,7 @@ class View(msgspec.Struct, frozen=True):
         return replace(self, center=Point(self.center.x - dx, self.center.y - dy))
 
     def zoomed(self, downsample: float, anchor: Point | None = None) -> View:
-        """The view at another downsample, with the slide point under `anchor` (screen) held."""
+        """Return the view at another downsample, the slide point under `anchor` (screen) held."""
         if anchor is None:
             return replace(self, downsample=downsample)
         held = self.to_slide(anchor)
@@ -235,7 +235,7 @@ class View(msgspec.Struct, frozen=True):
         return replace(self, size=size)
 
     def showing(self, box: Box) -> View:
-        """The view that shows the whole `box` (level-0) as large as it fits, turn and flip kept."""
+        """Return the view that shows a `box` (level-0) as large as it fits, turn and flip kept."""
         a, b, c, d = self._axes()
         width = abs(a) * box.width + abs(b) * box.height
         height = abs(c) * box.width + abs(d) * box.height

@@ -175,7 +175,10 @@ class Journal:
             self._copy += lines
 
     def _has_left(self) -> bool:
-        """Whether the open file is no longer the one at the path; writing to it would succeed."""
+        """Return whether the open file is no longer the one at the path.
+
+        Writing to it would succeed.
+        """
         if self._fd is None:
             return True
         about = os.fstat(self._fd)

@@ -57,7 +57,7 @@ def configure_logging(level: str = "info") -> None:
 
 
 def last_lines(count: int) -> list[str]:
-    """The newest lines of the log; empty where there is none."""
+    """Return the newest lines of the log; empty where there is none."""
     try:
         text = read_kept(log_folder() / _FILE).decode(errors="replace")
     except OSError:

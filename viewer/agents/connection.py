@@ -93,7 +93,7 @@ class Connection:
         _silence_libraries()
 
     def exchange(self, on_text: Callable[[str], object], cancel: Cancel) -> Reply:
-        """One request, with an event loop of its own so that it can be cut off at any moment.
+        """Send one request, with an event loop of its own so that it can be cut off at any moment.
 
         Raises
         ------

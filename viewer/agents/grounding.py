@@ -99,7 +99,10 @@ def _checked(sides: tuple[float, ...], slide: Box) -> Corners | None:
 
 
 def _shown_in(corners: Corners, visits: Sequence[Visit]) -> int | None:
-    """The region that shows most of a box, if it is at least half of it; of equals the closest."""
+    """Return the region that shows most of a box, if it is at least half of it.
+
+    Of equals the closest.
+    """
     box = box_of(corners)
 
     def seen(visit: Visit) -> tuple[float, float]:

@@ -22,7 +22,7 @@ _INK = (20, 20, 20, 255)
 
 
 def with_guides(picture: RgbImage, slide: Size, boxes: Sequence[Box] = ()) -> RgbImage:
-    """The picture with axes in level-0 pixels along its left and upper edge, as GIANT shows it.
+    """Return a picture with axes in level-0 px along its left and upper edge, as GIANT shows it.
 
     Parameters
     ----------

@@ -25,7 +25,10 @@ class Keys:
 
     @property
     def are_kept(self) -> bool:
-        """Whether there is a keyring; `NO_KEYRING` says what it means where there is none."""
+        """Return whether there is a keyring.
+
+        `NO_KEYRING` says what it means where there is none.
+        """
         return has_keyring()
 
     def key_of(self, host: str) -> str | None:

@@ -117,7 +117,7 @@ def on_slide(box: Box, source: SlideSource, least_px: float = LEAST_FIELD_PX) ->
 
 
 def picture_of(source: SlideSource, box: Box, side_px: int) -> RgbImage:
-    """A box of the slide as it is shown, by its color profile, for a model to look at.
+    """Return a box of the slide as it is shown, by its color profile, for a model to look at.
 
     uint8 (height, width, 3), its longer side `side_px`, never enlarged.
 

@@ -49,7 +49,7 @@ class PermissionBook:
         self._path = data_folder() / "permissions.json"
 
     def all(self) -> list[Permission]:
-        """None where the file cannot be read: the user is then asked again."""
+        """Return all; none where the file cannot be read: the user is then asked again."""
         try:
             return msgspec.json.decode(read_kept(self._path), type=prepared(list[Permission]))
         except FileNotFoundError:

@@ -73,7 +73,7 @@ def draft_from_walk(outcome: Outcome, template: ReportTemplate) -> Draft:
 
 
 def draft_by_model(client: Client, outcome: Outcome, template: ReportTemplate) -> Draft:
-    """A model fills the template from what the walk found; raises as `Client.ask_checked`."""
+    """Have a model fill the template from what the walk found; raises as `Client.ask_checked`."""
     findings = {
         "findings": [msgspec.to_builtins(finding) for finding in outcome.findings],
         "answer": msgspec.to_builtins(outcome.answer),

@@ -67,7 +67,10 @@ class SlideModels:
         return objects.taken((x >= box.x0) & (x < box.x1) & (y >= box.y0) & (y < box.y1))
 
     def cells_of(self, model: str, box: Box, cancel: Cancel) -> PatchFeatureMap:
-        """What is known of the slide's cells once all in a level-0 box are; raises the same."""
+        """Return what is known of the slide's cells once all in a level-0 box are.
+
+        Raises the same.
+        """
         found = self._computed(model, box, cancel).found.as_patches
         assert found is not None
         return found
@@ -138,7 +141,10 @@ class _Running:
                 raise ToolError(self._failure)
 
     def objects(self, box: Box) -> Objects:
-        """Those of the blocks that a level-0 box meets; others may be on their way meanwhile."""
+        """Return those of the blocks that a level-0 box meets.
+
+        Others may be on their way meanwhile.
+        """
         found = self.found.as_objects
         assert found is not None
         with self._changed:

@@ -64,7 +64,7 @@ def checked_arguments(
 
 
 def schema_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """The JSON schema of a tool's arguments, with all parts in place instead of references."""
+    """Return the JSON schema of a tool's arguments, all parts in place instead of references."""
     _, components = msgspec.json.schema_components([kind], ref_template="{name}")
     return _inlined(components[kind.__name__], components)
 

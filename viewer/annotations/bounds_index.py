@@ -122,7 +122,7 @@ class BoundsIndex:
         return row if row is not None and row < self._count else None
 
     def inside(self, box: Box) -> list[UUID]:
-        """Whose bounds meet a level-0 box, in the order of drawing."""
+        """Return whose bounds meet a level-0 box, in the order of drawing."""
         return self.ids_of(self.rows_inside(box))
 
     def rows_inside(self, box: Box) -> NDArray[np.intp]:

@@ -137,13 +137,13 @@ def removing(label: str, annotations: Iterable[Annotation]) -> Edit:
 
 
 def changing(label: str, pairs: Iterable[tuple[Annotation, Annotation]]) -> Edit:
-    """The step that puts each second annotation in the place of the first, which has its id."""
+    """Return the step that puts each second annotation in the place of the first, of its id."""
     changes = (Change(before, after) for before, after in pairs if before != after)
     return Edit(label, gathered(changes))
 
 
 def joined(first: Edit, then: Edit) -> Edit:
-    """Two steps as one: of each annotation how it was at first and how it is at last."""
+    """Return two steps as one: of each annotation how it was at first and how it is at last."""
     changes = {change.id: change for change in first.changes}
     for change in then.changes:
         before = changes.pop(change.id, change).before
@@ -244,7 +244,7 @@ class Document:
         return [self._state.held[id_] for id_ in sorted(found, key=self._state.index.place)]
 
     def inside(self, box: Box) -> list[Annotation]:
-        """Whose bounds meet a level-0 box, in the order of drawing."""
+        """Return whose bounds meet a level-0 box, in the order of drawing."""
         found = self._state.held.at_rows(self._state.index.rows_inside(box).tolist())
         return [each for each in found if each is not None]
 

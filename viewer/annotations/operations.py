@@ -48,7 +48,7 @@ def is_line(annotation: Annotation) -> bool:
 
 
 def merge(chosen: Sequence[Annotation], author: str) -> Edit:
-    """One annotation, the lowest, in the place of all of one kind of shape.
+    """Put one annotation, the lowest, in the place of all of one kind of shape.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def intersect(chosen: Sequence[Annotation], author: str) -> Edit:
 
 
 def split(chosen: Sequence[Annotation], author: str) -> Edit:
-    """Regions in pieces along the chosen lines, which go.
+    """Cut regions into pieces along the chosen lines, which go.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def set_locked(chosen: Iterable[Annotation], *, locked: bool) -> Edit:
 
 
 def recolor_class(held: Iterable[Annotation], which: AnnotationClass, name: str) -> Edit:
-    """Those of the class `name` are of the class `which` instead: another name or color of it."""
+    """Give those of the class `name` the class `which` instead: another name or color of it."""
     return changing(
         "Change class",
         [(each, each.saying(shown_as=which)) for each in held if each.class_name == name],
@@ -194,7 +194,7 @@ def duplicate(chosen: Sequence[Annotation], author: str) -> Edit:
 
 
 def paste(pasted: Sequence[Annotation], slide: Box, author: str) -> Edit:
-    """Annotations from elsewhere with ids of their own, brought onto the slide.
+    """Add annotations from elsewhere with ids of their own, brought onto the slide.
 
     What would lie beside the slide altogether is moved to its middle, all by the same way.
     """
@@ -208,7 +208,7 @@ def paste(pasted: Sequence[Annotation], slide: Box, author: str) -> Edit:
 
 
 def whole_slide(slide: Box, which: AnnotationClass | None, author: str) -> Edit:
-    """One rectangle over all of the slide, locked so that it is not dragged by accident."""
+    """Add one rectangle over all of the slide, locked so that it is not dragged by accident."""
     shape = slide.polygon
     whole = Annotation(shape, shown_as=which, name="Whole slide", is_locked=True)
     return adding("Whole slide", [whole.signed(author)])

@@ -215,7 +215,7 @@ def without_corner(shape: BaseGeometry, which: Vertex) -> BaseGeometry:
 
 
 def nearest_edge(shape: BaseGeometry, place: Point) -> tuple[Vertex, Point, float]:
-    """The corner that the nearest edge begins at, the nearest point of the edge, its distance."""
+    """Return the corner that the nearest edge begins at, its nearest point, and the distance."""
     best: tuple[Vertex, Point, float] | None = None
     for number, part in enumerate(parts(shape)):
         for ring, (places, is_closed) in enumerate(_rings(part)):

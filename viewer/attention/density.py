@@ -67,7 +67,7 @@ def nuclei_per_cell(
 
 
 def _peaks(picture: RgbImage) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns of the middles of nuclei."""
+    """Return rows and columns of the middles of nuclei."""
     optical = -np.log10((picture.astype(np.float32) + 1) / 256)
     hematoxylin = gaussian_filter(np.maximum(optical @ _UNMIX, 0), _SIGMA_PX)
     ground = uniform_filter(hematoxylin, 15)

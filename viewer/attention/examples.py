@@ -59,7 +59,7 @@ def example_of(
     variants: int,
     kept: Path,
 ) -> Example | None:
-    """A slide embedded once, and kept in the folder `kept` for a training that is taken up again.
+    """Embed a slide once, and keep it in the folder `kept` for a training that is taken up again.
 
     None where no session looked at its tissue.
 

@@ -73,7 +73,7 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 def session_folders(names: Sequence[str]) -> list[Path]:
-    """The folders of sessions: by folder, by a folder of sessions, or by id; all without any.
+    """Return folders of sessions: by folder, by a folder of sessions, by id; all without any.
 
     Raises
     ------
@@ -206,7 +206,7 @@ def shares_of(readings: Iterable[Reading], known: NDArray[np.bool_]) -> NDArray[
 
 
 def origins_text(headers: Iterable[SessionHeader]) -> str:
-    """Whose sessions they are, in a few words: "5 sessions of simulated readers (drill)"."""
+    """Return whose sessions they are, in a few words: "5 sessions of simulated readers (drill)"."""
     headers = list(headers)
     kinds = sorted({_kind(header) for header in headers})
     policies = sorted(

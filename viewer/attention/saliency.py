@@ -81,7 +81,7 @@ def kl(expected: Map, true: Map) -> float:
 
 
 def recall_by_overlap(boxes: Sequence[Box], proposed: Sequence[Box]) -> float:
-    """The share of the reader's boxes that some proposal meets with an IoU of at least 0.3.
+    """Return the share of the reader's boxes that some proposal meets with an IoU of at least 0.3.
 
     nan without boxes.
     """

@@ -65,7 +65,7 @@ def slides_read(
     about: ModelDescription,
     missing: list[str],
 ) -> Generator[SlideRead]:
-    """One slide after the other, each closed when the next is asked for.
+    """Yield one slide after the other, each closed when the next is asked for.
 
     Parameters
     ----------

@@ -151,7 +151,7 @@ class AnnotationsLayer:
 
     @property
     def hovered(self) -> UUID | None:
-        """Whose border is drawn boldly, as the hand is near it."""
+        """Return whose border is drawn boldly, as the hand is near it."""
         return self._hovered
 
     def show(

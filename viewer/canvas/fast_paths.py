@@ -19,7 +19,7 @@ _MOVE, _LINE = 0, 1
 def closed_path(
     points: NDArray[np.floating[Any]], starts: NDArray[np.int64], chosen: NDArray[np.intp]
 ) -> QPainterPath:
-    """One path of rings.
+    """Return one path of rings.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def closed_path(
 
 
 def open_path(points: NDArray[np.floating[Any]], starts: NDArray[np.int64]) -> QPainterPath:
-    """One path of lines: line i is `points[starts[i]:starts[i + 1]]`."""
+    """Return one path of lines: line i is `points[starts[i]:starts[i + 1]]`."""
     if not len(points):
         return QPainterPath()
     is_start = np.zeros(len(points), bool)

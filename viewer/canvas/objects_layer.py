@@ -85,7 +85,7 @@ class ObjectsLayer:
 
     @property
     def is_filled(self) -> bool:
-        """Whether outlines are filled faintly."""
+        """Return whether outlines are filled faintly."""
         return self._is_filled
 
     @is_filled.setter
@@ -140,7 +140,7 @@ class ObjectsLayer:
         return is_unfinished
 
     def _reach(self) -> float:
-        """How far objects of a block may lie beyond it, level-0 pixels."""
+        """Return how far objects of a block may lie beyond it, level-0 pixels."""
         assert self._map is not None
         return self._map.grid.margin_px * self._map.grid.downsample
 

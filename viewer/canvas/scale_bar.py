@@ -19,7 +19,7 @@ _PADDING_PX = 8.0
 
 
 def round_length(longest: float) -> float:
-    """The largest of 1, 2, 5 x 10^n that is not longer than `longest` (any unit, above 0)."""
+    """Return the largest of 1, 2, 5 x 10^n that is at most `longest` (any unit, above 0)."""
     decade = 10.0 ** math.floor(math.log10(longest))
     return max(step * decade for step in (1.0, 2.0, 5.0) if step * decade <= longest * (1 + 1e-9))
 

@@ -70,7 +70,7 @@ def shapes_path(shapes: Shapes, placing: Placing) -> QPainterPath:
 
 
 def shape_path(shape: BaseGeometry, view: View) -> QPainterPath:
-    """One shape on the screen, in logical pixels."""
+    """Return one shape on the screen, in logical pixels."""
     return shapes_path(array_of([shape]), Placing.of(view))
 
 

@@ -227,7 +227,7 @@ class StreamedWidget(NavigatedWidget):
 
     @property
     def is_sharp(self) -> bool:
-        """Whether everything on screen, the overview map too, is at its sharpest and at rest."""
+        """Return whether all on screen, the overview map too, is at its sharpest and at rest."""
         return self._state.is_sharp
 
     @property

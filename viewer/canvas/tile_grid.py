@@ -108,7 +108,10 @@ class TileGrid(msgspec.Struct, frozen=True):
         return QTransform.fromTranslate(-across / 2, -down / 2) * QTransform(*self.view.transform)
 
     def moved_from(self, old: TileGrid) -> QPoint | None:
-        """How far the frame's pixels moved since `old`; None where it must be painted anew."""
+        """Return how far the frame's pixels moved since `old`.
+
+        None where it must be painted anew.
+        """
         if replace(old, shift=self.shift) != self or self.is_at_free_angle:
             return None
         dx, dy = old.shift[0] - self.shift[0], old.shift[1] - self.shift[1]

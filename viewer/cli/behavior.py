@@ -243,7 +243,7 @@ def _shown(figure: Figure) -> str:
 
 @contextmanager
 def _bar() -> Generator[tuple[Callable[[int], None], Callable[[EpochDone], None]]]:
-    """How far a training is, on stderr."""
+    """Show how far a training is, on stderr."""
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
     from viewer.cli.progress_bar import bars

@@ -110,7 +110,7 @@ def train_nuclei(
 
 @contextmanager
 def _bar() -> Generator[Callable[[TuningProgress], None]]:
-    """How far it is, on stderr, where it can be seen."""
+    """Show how far it is, on stderr, where it can be seen."""
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
     from viewer.cli.progress_bar import bars

@@ -116,7 +116,7 @@ def _overlap(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 
 
 def _in_box(lab: NDArray[np.float64], frame: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """What in a box is unlike its edge: the largest piece."""
+    """Return what in a box is unlike its edge: the largest piece."""
     edge = frame & (distance_transform_edt(frame) <= _EDGE_PX)
     if not edge.any() or edge.all():
         return frame
@@ -168,7 +168,7 @@ def _threshold(near: NDArray[np.float64], seeds: NDArray[np.bool_]) -> float:
 
 
 def _connected(mask: NDArray[np.bool_], seeds: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The parts of a mask that were pointed at, cut from what touches them at necks."""
+    """Return the parts of a mask that were pointed at, cut from what touches them at necks."""
     labels, _ = label(mask)
     pointed = np.unique(labels[seeds & mask])
     mask = np.isin(labels, pointed[pointed > 0])
@@ -188,7 +188,7 @@ def _box_round(mask: NDArray[np.bool_], margin_px: int) -> tuple[slice, slice]:
 
 
 def _cut_at_necks(mask: NDArray[np.bool_], seeds: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The parts of a mask that hold seeds, by a watershed of the distance to the edge."""
+    """Return the parts of a mask that hold seeds, by a watershed of the distance to the edge."""
     depth = gaussian_filter(distance_transform_edt(mask), 1.5)
     peaks = peak_local_max(depth, _APART_PX, 0.35)
     markers = np.zeros(mask.shape, np.int32)

@@ -19,7 +19,7 @@ _LEAST_PX = 9
 
 
 def outlines(mask: NDArray[np.bool_]) -> list[list[tuple[float, float]]]:
-    """The outer rings of the pieces of a mask, x and y in pixels, the largest first."""
+    """Return the outer rings of the pieces of a mask, x and y in pixels, the largest first."""
     labels, _ = label(mask)
     rings: list[NDArray[np.float64]] = []
     for number, place in find_objects(labels):

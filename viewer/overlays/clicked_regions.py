@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 
 def regions_path(identity: str) -> Path:
-    """The GeoJSON file of a slide; it need not exist, and nothing is added to it any more."""
+    """Return the GeoJSON file of a slide.
+
+    It need not exist, and nothing is added to it any more.
+    """
     name = file_name_of(identity)
     return data_folder() / "regions" / name / "Pointed out.geojson"

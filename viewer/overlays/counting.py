@@ -65,7 +65,7 @@ class RegionCount(msgspec.Struct, frozen=True):
 
     @property
     def positive_percent(self) -> float | None:
-        """None where nobody asked or nothing was counted."""
+        """Return None where nobody asked or nothing was counted."""
         if self.positive is None or not self.count:
             return None
         return 100.0 * self.positive / self.count
@@ -139,7 +139,10 @@ def analyzed_share(found: ResultMap, area: Area) -> float:
 
 
 def shown_inside(found: ObjectMap, style: ObjectStyle, region: BaseGeometry | None) -> Objects:
-    """The objects that are shown and whose middle lies in a region; None is the whole slide."""
+    """Return the objects that are shown and whose middle lies in a region.
+
+    None is the whole slide.
+    """
     if region is None:
         blocks = list(found)
     else:

@@ -41,7 +41,7 @@ def similar_elsewhere(
     count: int = 12,
     origin: NDArray[np.float32] | None = None,
 ) -> list[FieldElsewhere]:
-    """The fields most like a direction (`scoring.typical`), the best first, of all other slides.
+    """Return the fields of all other slides most like a direction (`scoring.typical`), best first.
 
     One slide is in memory at a time.
 

@@ -60,7 +60,10 @@ def object_table(
     *,
     descending: bool = False,
 ) -> ObjectTable:
-    """What a style shows of the objects of a slide, sorted by a column; -1 leaves their order."""
+    """Return what a style shows of the objects of a slide, sorted by a column.
+
+    -1 leaves their order.
+    """
     objects = found.all_objects()
     rows = np.flatnonzero(style.groups(objects) >= 0)
     if 0 <= column < len(FIXED_COLUMNS) + len(objects.measurements):

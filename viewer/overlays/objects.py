@@ -72,7 +72,7 @@ class Objects(msgspec.Struct, frozen=True):
 
     @classmethod
     def none(cls) -> Objects:
-        """No objects."""
+        """Return no objects."""
         return cls(
             np.zeros((0, 2), np.float32),
             np.zeros(1, np.int64),

@@ -34,7 +34,7 @@ class Prompt(msgspec.Struct, frozen=True):
         return replace(self, inside=self.inside[:-1], box=None)
 
     def field(self, side_px: int, downsample: float) -> Box:
-        """The square round the prompt that a model is shown, at about the zoom of the view."""
+        """Return the square round the prompt that a model is shown, at about the view's zoom."""
         corners = [*self.inside, *self.outside, *(self.box.corners if self.box else [])]
         around = Box.enclosing(corners)
         longest = _ROUND_BOX * max(around.width, around.height)

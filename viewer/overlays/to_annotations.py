@@ -88,7 +88,7 @@ def annotations_of_heatmap(
 
 
 def patches(wanted: NDArray[np.bool_], cell: float, origin: Point = ORIGIN) -> list[BaseGeometry]:
-    """Regions that cover the wanted cells (rows, columns), one for all that share an edge."""
+    """Return regions that cover the wanted cells (rows, columns), one for all of shared edges."""
     rows, columns = np.nonzero(wanted)
     if not len(rows):
         return []

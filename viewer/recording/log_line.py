@@ -58,7 +58,7 @@ def encode_line(
 
 
 def decode_line(line: bytes) -> LogLine:
-    """One line, with or without its line feed.
+    """Return one line, with or without its line feed.
 
     Raises
     ------

@@ -55,7 +55,7 @@ class Signer:
 
     @property
     def key(self) -> str:
-        """The fingerprint of the public key."""
+        """Return the fingerprint of the public key."""
         return fingerprint(self.public)
 
     def sign(self, message: bytes) -> str:
@@ -104,7 +104,7 @@ class KeyRing:
 
     @property
     def place(self) -> str:
-        """Where private keys lie, as a sentence for the user."""
+        """Return where private keys lie, as a sentence for the user."""
         if has_keyring():
             return "The keys that sign sessions lie in the system's keyring."
         return (

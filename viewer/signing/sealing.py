@@ -86,7 +86,7 @@ class SealKey:
 
     @property
     def name(self) -> str:
-        """The fingerprint of the public key."""
+        """Return the fingerprint of the public key."""
         return fingerprint(self.public)
 
     def unseal(self, sealed: str, about: bytes) -> bytes | None:

@@ -68,7 +68,7 @@ class SlideIdentity:
 
     @property
     def former_names(self) -> tuple[str, ...]:
-        """What version 0.1 called the slide; it looked at less, so other slides can be called so.
+        """Return what version 0.1 called the slide; other slides can be called so, too.
 
         Raises
         ------

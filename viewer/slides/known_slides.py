@@ -53,7 +53,10 @@ def remember(identity: str, path: Path) -> None:
 
 
 def find(identity: str) -> Path | None:
-    """Where the slide lay when it was last open, if there is still a file; `open_known` looks."""
+    """Return where the slide lay when it was last open, if there is still a file.
+
+    `open_known` looks.
+    """
     return next((path for path in _former_places(identity) if path.exists()), None)
 
 

@@ -177,7 +177,7 @@ class SlideSource(Protocol):
     def levels(self) -> tuple[Level, ...]: ...
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
-        """One tile, uint8 (height, width, 3), cut at the edges as `Level.tile_size_px` says.
+        """Return one tile, uint8 (height, width, 3), cut at the edges as `Level.tile_size_px` says.
 
         Of a slide with planes or time points it is the first of them; of a slide of channels it
         is the picture of `composites.first_displays`.
@@ -211,7 +211,7 @@ class SlideSource(Protocol):
         ...
 
     def read_associated(self, name: str) -> RgbImage:
-        """One of `info.associated`, uint8 (height, width, 3).
+        """Return one of `info.associated`, uint8 (height, width, 3).
 
         Raises
         ------

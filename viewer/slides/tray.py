@@ -78,7 +78,7 @@ def slides_at(path: Path) -> list[Path]:
 
 
 def thumbnail(source: SlideSource, max_side_px: int) -> RgbImage:
-    """The whole slide as a picture of at most `max_side_px` a side, uint8 (height, width, 3).
+    """Return the slide as a picture of at most `max_side_px` a side, uint8 (height, width, 3).
 
     It is made from the coarsest level that is large enough; unreadable tiles are gray.
 

@@ -131,7 +131,10 @@ def keep_answers(sheet: AnswerFile, given: Iterable[AnswerRecord]) -> None:
 
 
 def read_answers(sheet: AnswerFile) -> dict[str, dict[str, Answer]]:
-    """The answers that hold, by form and question; torn lines are passed over. Raises OSError."""
+    """Return the answers that hold, by form and question.
+
+    Torn lines are passed over. Raises OSError.
+    """
     answers: dict[str, dict[str, Answer]] = {}
     sealer = sheet.sealer() if sheet.sealer is not None else None
     found = _records(sheet.files(), sealer)

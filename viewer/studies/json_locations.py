@@ -25,7 +25,7 @@ def line_of(text: str, path: JsonPath) -> int:
 
 
 def line_of_byte(text: str, complaint: str) -> tuple[int, str]:
-    """The line that a complaint of msgspec speaks of, and the complaint without the place."""
+    """Return the line that a complaint of msgspec speaks of, and the complaint without it."""
     found = _BYTE.search(complaint)
     at = int(found[1]) if found else len(text.encode())
     what = _BYTE.sub("", complaint).removeprefix("JSON is malformed:").strip()

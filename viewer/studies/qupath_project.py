@@ -162,7 +162,7 @@ class _Places(msgspec.Struct, frozen=True):
     look_in: tuple[Path, ...]
 
     def found(self, address: str) -> Path | None:
-        """The file of a local address, with slashes: as it is, else re-based, else by name."""
+        """Return the file of a local address with slashes: as is, else re-based, else by name."""
         name = posixpath.basename(address)
         tried = [Path(address)]
         if self.former:

@@ -85,7 +85,10 @@ def taken_over(project: QuPathProject, folder: Path) -> TakenOver:
 
 
 def unread_sentence(project: QuPathProject) -> str:
-    """What could not be taken of the objects, and how to get it; empty where nothing is left."""
+    """Return what could not be taken of the objects, and how to get it.
+
+    Empty where nothing is left.
+    """
     if not project.unread:
         return ""
     return (

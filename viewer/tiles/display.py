@@ -78,7 +78,10 @@ class DisplayTransform:
         return self._icc is None and self._levels is None and self._stain is None
 
     def apply(self, rgb: RgbImage) -> RgbImage:
-        """The pixels to show, uint8 (height, width, 3); the input itself for a plain look."""
+        """Return the pixels to show, uint8 (height, width, 3).
+
+        The input itself for a plain look.
+        """
         if self._stain is None:
             return self._displayed(rgb)
         weights, colors = self._stain

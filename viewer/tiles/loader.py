@@ -196,7 +196,7 @@ class TileLoader(Generic[Picture]):
         return self._cache.look_version(self._token, key) is not None
 
     def is_settled(self, key: TileKey) -> bool:
-        """Whether nothing better than what is at hand will come: newest look, or unreadable."""
+        """Return whether nothing better than what is at hand will come: newest, or unreadable."""
         return (
             key in self.failures or self._cache.look_version(self._token, key) == self._look_version
         )
@@ -257,7 +257,7 @@ class TileLoader(Generic[Picture]):
             return any(each.last is not None for each in self._becoming.values())
 
     def longest_wait_s(self) -> float:
-        """How long the oldest read under way has taken: large when a drive does not answer."""
+        """Return how long the oldest read under way has taken: large where no drive answers."""
         with self._changed:
             if not self._started_s:
                 return 0.0

@@ -141,7 +141,7 @@ def plan(
 def best_available_tiles(
     levels: Sequence[Level], visible: Sequence[TileKey], has: Callable[[TileKey], bool]
 ) -> tuple[list[TileKey], bool]:
-    """The best tiles at hand to paint, coarsest first, and whether any visible tile has a hole.
+    """Return the best tiles at hand, coarsest first, and whether any visible tile has a hole.
 
     A visible tile that is not at hand is covered by the nearest coarser ones, and over them by
     the next finer ones where those are at hand (as after zooming out).

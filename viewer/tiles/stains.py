@@ -66,7 +66,7 @@ def stain_steps(rgb: RgbImage, weights: FloatArray) -> NDArray[np.intp]:
 
 
 def _stain_matrix(stain_set: tuple[tuple[float, ...], ...]) -> NDArray[np.float64]:
-    """Rows of unit length: two stains and, square to both, what neither explains."""
+    """Return rows of unit length: two stains and, square to both, what neither explains."""
     first, second = (np.array(vector) / np.linalg.norm(vector) for vector in stain_set)
     residual = np.cross(first, second)
     return np.stack([first, second, residual / np.linalg.norm(residual)])

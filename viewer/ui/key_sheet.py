@@ -39,7 +39,7 @@ class KeySheet(QDialog):
 
 
 def sheet_html(bindings: Bindings, class_keys: Mapping[str, str]) -> str:
-    """One table a menu; commands without keys are left out."""
+    """Return one table a menu; commands without keys are left out."""
     groups: dict[str, list[tuple[str, str]]] = {"Mouse and arrow keys": list(GESTURES)}
     for command in COMMANDS:
         shortcuts = bindings.get(command.id, ())

@@ -52,7 +52,7 @@ class StoppableWork(QObject):
 
     @property
     def is_stopped(self) -> bool:
-        """Whether nobody wants the work any more."""
+        """Return whether nobody wants the work any more."""
         return self._is_stopped.is_set()
 
     def stop(self) -> None:

@@ -200,7 +200,10 @@ def shown_position(point: Point | None, optics: Optics) -> str:
 
 
 def shown_turn(view: View) -> str:
-    """The rotation in degrees and whether the slide is mirrored; empty for an upright view."""
+    """Return the rotation in degrees and whether the slide is mirrored.
+
+    Empty for an upright view.
+    """
     parts: list[str] = []
     if view.rotation_deg:
         parts.append(f"{view.rotation_deg:.4g}°")
@@ -215,7 +218,7 @@ def shown_look(
     display_range: tuple[float, float] | None = None,
     axes: Axes | None = None,
 ) -> str:
-    """Whether the pixels are the file's own, stretched, by its profile, of a stain or adjusted."""
+    """Return whether pixels are the file's own, stretched, by profile, of a stain or adjusted."""
     parts = ["ICC"] if look.icc else []
     is_single = look.stain is not Stain.NONE
     if display_range is not None:

@@ -68,7 +68,10 @@ class Dialogue:
         return "\n".join(lines)
 
     def ask(self, check: Callable[[Reply], T], tools: Sequence[Tool] = ()) -> T:
-        """What `check` makes of the model's answer to all that was said; raises as the client."""
+        """Return what `check` makes of the model's answer to all that was said.
+
+        Raises as the client.
+        """
         if self._left <= 0:
             raise AgentError("The agent asked the model too often without coming to an answer.")
         self._left -= 1

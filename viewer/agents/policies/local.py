@@ -188,7 +188,10 @@ def _against(density: float, middle: float) -> str:
 
 
 def _choice(measured: Mapping[int, _Measured], options: Sequence[str]) -> int | None:
-    """The option that names the tissue class with the largest share; None where none does."""
+    """Return the option that names the tissue class with the largest share.
+
+    None where none does.
+    """
     totals: dict[str, float] = {}
     for measurement in measured.values():
         for name, share in measurement.classes.items():

@@ -97,7 +97,7 @@ MASK = ReadFormat("label mask", (".png", ".tif", ".tiff"), _read_mask)
 
 
 def format_of(path: Path) -> ReadFormat:
-    """The format of a file that is there, by its content and, where that is not enough, its name.
+    """Return the format of a file by its content and, where that is not enough, its name.
 
     Raises
     ------

@@ -22,7 +22,10 @@ _STAMPS = frozenset({AUTHOR, CREATED, MODIFIED, DRAWN_WITH})
 def each_alone(
     annotations: Iterable[Annotation], problems: list[Problem], holds: Collection[Trait] = ()
 ) -> Iterator[tuple[int, Annotation]]:
-    """Annotations with their number, those inside of others behind them; tells what is lost."""
+    """Yield annotations with their number, those inside of others behind them.
+
+    Tells what is lost.
+    """
     for number, annotation in enumerate(annotations, 1):
         for each in _with_inner(annotation):
             gone = _traits_of(each, holds)

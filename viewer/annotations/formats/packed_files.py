@@ -193,7 +193,7 @@ def encoding_of(begin: bytes) -> str | None:
 
 @contextmanager
 def unpacked(path: Path, suffix: str | tuple[str, ...]) -> Generator[list[PieceReader]]:
-    """The content of a file; that of a .zip is each file in it of this suffix.
+    """Give the content of a file; that of a .zip is each file in it of this suffix.
 
     Raises
     ------

@@ -93,7 +93,10 @@ def count_of(problems: Sequence[Problem]) -> int:
 
 
 def left_out(problems: Iterable[Problem]) -> str:
-    """What was left out and why, in a few words: "3 left out (2: a line has no area; ...)"."""
+    """Return what was left out and why, in a few words: "3 left out (2: a line has no area.
+
+    ...)".
+    """
     reasons = _reasons(problems)
     stops = [each.reason for each in problems if each.stops_reading]
     if not reasons:
@@ -105,7 +108,10 @@ def left_out(problems: Iterable[Problem]) -> str:
 
 
 def not_held(problems: Iterable[Problem]) -> str:
-    """What a format could not hold, in a few words: "its holes (2); its measurements (1)"."""
+    """Return what a format could not hold, in a few words: "its holes (2).
+
+    Its measurements (1)".
+    """
     reasons = _reasons(problems)
     parts = [f"{reason} ({count:,})" for reason, count in reasons.most_common(_MOST_REASONS)]
     parts += ["..."] if len(reasons) > _MOST_REASONS else []

@@ -243,7 +243,7 @@ class _Features:
         nucleus: BaseGeometry | None,
         measurements: Mapping[str, float],
     ) -> Annotation | None:
-        """None where an attribute is not spelled as usual, or says more than we hold."""
+        """Return None where an attribute is not spelled as usual, or says more than we hold."""
         if shape is None or (nucleus is None and feature.nucleus is not None):
             return None
         read = feature.properties
@@ -299,7 +299,7 @@ class _Features:
         self.tell(reason, is_repaired=True)
 
     def _annotations(self, feature: Members, shape: BaseGeometry | None) -> list[Annotation]:
-        """One, as a rule; more where it mixed dimensions or has no place but children."""
+        """Return one, as a rule; more where it mixed dimensions or has no place but children."""
         if "geometry" not in feature:
             feature = _lowered(feature)
         if "features" in feature and "geometry" not in feature:

@@ -69,7 +69,7 @@ def _is_of_boxes(path: Path) -> bool:
 
 @contextmanager
 def _bytes(path: Path) -> Generator[bytes | mmap.mmap]:
-    """All of a file, mapped; of a packed one its beginning."""
+    """Give all of a file, mapped; of a packed one its beginning."""
     if path.suffix.lower() in PACKINGS:
         with unpacked(path, "json") as readers:
             yield readers[0](_MOST_UNPACKED_BYTES)

@@ -90,7 +90,7 @@ def text_of(legend: Legend) -> bytes:
 
 
 def legend_beside(mask: Path) -> Legend | None:
-    """None where there is none that can be used."""
+    """Return None where there is none that can be used."""
     try:
         return legend_of(read_regular(legend_path(mask), JSON_BYTES))
     except OSError:

@@ -44,7 +44,7 @@ def read_mask(
     *,
     after_strip: Callable[[], object] = lambda: None,
 ) -> Iterator[Annotation]:
-    """Regions of a mask in level-0 pixels, by the legend beside it or in it.
+    """Yield regions of a mask in level-0 pixels, by the legend beside it or in it.
 
     Without a legend a pixel is taken for one of the slide, and that is reported; its values are
     classes up to 8 bits, and instances above.

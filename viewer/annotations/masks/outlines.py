@@ -47,7 +47,7 @@ def outlines_of(labels: NDArray[Any]) -> tuple[Shapes, NDArray[Any]]:
 
 
 def joined(shapes: list[BaseGeometry]) -> BaseGeometry:
-    """One region of the parts that met at the edges of tiles, without corners on straight edges."""
+    """Return one region of the parts that met at edges of tiles, without corners on them."""
     return shapely.simplify(shapely.union_all(shapes), 0.0)
 
 

@@ -175,7 +175,10 @@ class _Cutter(msgspec.Struct, frozen=True):
     options: TileOptions
 
     def places(self) -> Iterator[tuple[int, int]]:
-        """The left and top of the tiles in pixels of their scale; the last ends at the edge."""
+        """Yield the left and top of the tiles in pixels of their scale.
+
+        The last ends at the edge.
+        """
         width, height = self.place.size_px
         side, stride = self.options.tile_px, self.options.stride_px or self.options.tile_px
         for top in _starts(height, side, stride):
@@ -184,7 +187,7 @@ class _Cutter(msgspec.Struct, frozen=True):
                     yield left, top
 
     def cut(self, at: tuple[int, int]) -> _Tile | Problem | None:
-        """None where too little of it is annotated."""
+        """Return None where too little of it is annotated."""
         left, top = at
         side = self.options.tile_px
         mask = self.painter.painted(left, top, (side, side), self.place.scale, self.painting.dtype)

@@ -211,7 +211,7 @@ class SetStore:
         return [found[key] for key in sorted(found, reverse=True)]
 
     def then(self, number: int) -> dict[UUID, Annotation | None]:
-        """What was otherwise before a version's edit: annotations as they were, None if absent."""
+        """Return what was otherwise before a version's edit; None for what was absent."""
         before = MergedSet(self._about, None)
         ids: dict[bytes, None] = {}
 

@@ -219,7 +219,10 @@ class AnnotationStore:
         self._database.execute("INSERT OR REPLACE INTO property VALUES (?, ?)", (name, value))
 
     def changed(self) -> list[tuple[UUID, Annotation | None]]:
-        """Everything that was ever put, in the order of drawing; None where it was removed."""
+        """Return everything that was ever put, in the order of drawing.
+
+        None where it was removed.
+        """
         rows = self._database.execute("SELECT id, body FROM annotation ORDER BY place")
         return [(UUID(bytes=id_), body and unpacked(body)) for id_, body in rows]
 
@@ -231,7 +234,7 @@ class AnnotationStore:
         return [Version(*row) for row in rows]
 
     def then(self, number: int) -> dict[UUID, Annotation | None]:
-        """What was otherwise before a version's step: annotations as they were, None if absent."""
+        """Return what was otherwise before a version's step; None for what was absent."""
         found: dict[UUID, Annotation | None] = {}
         rows = self._database.execute(
             "SELECT before FROM step WHERE number >= ? ORDER BY number", (number,)

@@ -113,7 +113,7 @@ class DrawingTool(QObject):
         self.press(hand)
 
     def wheel(self, hand: PointerState, notches: float) -> bool:
-        """The wheel with Ctrl; False leaves it to the canvas."""
+        """Take the wheel with Ctrl; return False to leave it to the canvas."""
         return False
 
     def wants(self, key: Qt.Key, keys: Qt.KeyboardModifier) -> bool:

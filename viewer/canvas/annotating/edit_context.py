@@ -233,7 +233,7 @@ class EditContext:
         return is_own and self.is_in_sight(annotation)
 
     def new(self, geometry: BaseGeometry) -> Annotation:
-        """An annotation of the present class by the present author, not yet in the document."""
+        """Return an annotation of the present class and author, not yet in the document."""
         drawn = Annotation(geometry, shown_as=self.current_class)
         return drawn.signed(self.author)
 

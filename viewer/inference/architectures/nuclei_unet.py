@@ -94,7 +94,7 @@ class NucleiUNet(nn.Module):
         return seen[:, :, top_px : top_px + height, left_px : left_px + width]
 
     def _coarse(self, fine: torch.Tensor) -> torch.Tensor:
-        """All levels below the finest, back at its size."""
+        """Return all levels below the finest, back at its size."""
         skips = [fine]
         for block in self.down:
             skips.append(block(self._halved(skips[-1])))

@@ -199,7 +199,7 @@ class _Regions:
         return tiled.transpose(1, 2).reshape(self.COUNT**2, self._side**2, -1)
 
     def join(self, x: torch.Tensor) -> torch.Tensor:
-        """The inverse of `split`."""
+        """Return the inverse of `split`."""
         tiled = x.reshape(self.COUNT, self.COUNT, self._side, self._side, -1)
         return tiled.transpose(1, 2).reshape((self.COUNT * self._side) ** 2, -1)[: self._count]
 

@@ -180,7 +180,7 @@ class _Attention(nn.Module):
     def forward(
         self, x: torch.Tensor, sizes: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """What was attended to, and the keys (n, tokens, width of a head), their mean over heads.
+        """Return what was attended to, and the keys (n, tokens, width of a head), means over heads.
 
         A token that stands for several weighs as many.
         """

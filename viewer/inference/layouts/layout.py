@@ -16,7 +16,7 @@ class Layout(Protocol):
 
     @property
     def NAME(self) -> str:  # noqa: N802 - a constant of the module
-        """What the program or format is called."""
+        """Return what the program or format is called."""
         ...
 
     def recognizes(self, path: Path) -> bool:

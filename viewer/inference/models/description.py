@@ -160,7 +160,7 @@ class Words(msgspec.Struct, frozen=True):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The files beside the weights that are for words."""
+        """Return the files beside the weights that are for words."""
         return (self.tokenizer, self.weights) if self.weights else (self.tokenizer,)
 
 

@@ -42,7 +42,7 @@ BUNDLED = resource("models")
 
 
 def models_folder() -> Path:
-    """Where added models are kept; made when absent."""
+    """Return where added models are kept; made when absent."""
     folder = data_folder() / "models"
     make_folder(folder)
     return folder
@@ -200,7 +200,7 @@ def add_model(path: Path, *, tries: bool = False) -> ModelBundle:
 
 @contextmanager
 def unpacked(path: Path) -> Generator[Path]:
-    """Where a model lies, unpacked for as long as it is needed where it comes as a zip file.
+    """Give where a model lies, unpacked for as long as it is needed where it comes as a zip file.
 
     Raises
     ------
@@ -221,7 +221,7 @@ def unpacked(path: Path) -> Generator[Path]:
 
 @contextmanager
 def opened_model(name: str) -> Generator[ModelBundle]:
-    """A model by its name, or by its folder, file or zip file, for as long as it is needed.
+    """Give a model by its name, or by its folder, file or zip file, for as long as it is needed.
 
     One of another program has worked once, as described, before it is given.
 

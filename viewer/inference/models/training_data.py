@@ -52,7 +52,7 @@ class FeatureStatistics(msgspec.Struct, frozen=True):
 
     @property
     def complaint(self) -> str:
-        """What is wrong with the numbers; empty where nothing is."""
+        """Return what is wrong with the numbers; empty where nothing is."""
         length = len(self.mean)
         if self.features == "field" and length != FEATURES:
             return f"statistics of fields have {FEATURES} features, not {length}"
@@ -102,7 +102,7 @@ class TrainingData(msgspec.Struct, frozen=True):
 
     @property
     def is_brightfield(self) -> bool:
-        """Whether no fluorescence was among it."""
+        """Return whether no fluorescence was among it."""
         return not any("fluorescence" in stain.casefold() for stain in self.stains)
 
 

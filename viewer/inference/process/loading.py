@@ -49,7 +49,7 @@ _SCRIPT_FAILED = "The following operation failed in the TorchScript interpreter"
 
 
 def first_line(error: Exception) -> str:
-    """What an error of a model says, short enough for a sentence."""
+    """Return what an error of a model says, short enough for a sentence."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if lines and lines[0].startswith(_SCRIPT_FAILED):
         lines = lines[-1:]  # after the place in its program comes what went wrong
@@ -104,7 +104,7 @@ def _misfit(error: Exception) -> str:
 
 
 def _empty(about: ModelDescription) -> torch.nn.Module:
-    """The architecture without its weights."""
+    """Return the architecture without its weights."""
     known = SLIDE_ARCHITECTURES if TASKS[about.task].asks_for == "slide" else ARCHITECTURES
     architecture = known.get(about.architecture or "")
     if architecture is None:

@@ -115,7 +115,7 @@ class Network:
 
     @property
     def batch(self) -> int:
-        """How many blocks at a time suit the device; windows are a batch of their own."""
+        """Return how many blocks at a time suit the device; windows are a batch of their own."""
         return _CUDA_BATCH if self.device.type == "cuda" and not self._kind.overlaps else 1
 
     def set_ranges(self, ranges: Sequence[tuple[float, float]]) -> None:
@@ -155,7 +155,7 @@ class Network:
             self.encoded_words(["tissue"])
 
     def _probes(self) -> list[RgbImage]:
-        """Two images of noise where the head is to be seen, dark and pale, else one."""
+        """Return two images of noise where the head is to be seen, dark and pale, else one."""
         noise = np.random.default_rng(0)
         side = self._about.patch_px
         if takes_any_size(self._about) and _PROBE_PX <= side <= 2 * _PROBE_PX:

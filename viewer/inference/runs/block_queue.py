@@ -40,12 +40,12 @@ class BlockQueue:
 
     @property
     def is_idle(self) -> bool:
-        """Whether all that was asked for is known."""
+        """Return whether all that was asked for is known."""
         is_waiting = self._under_way or self._whole_left
         return not is_waiting and all(key in self._settled for key in self._field)
 
     def look_at(self, field: Box | None) -> None:
-        """Want the field of view, level-0 pixels, and a ring of blocks; forget the one before."""
+        """Queue the blocks of a field (level-0 px), then a ring, in place of the last field."""
         self._field.clear()
         if field is None:
             return
@@ -57,19 +57,19 @@ class BlockQueue:
             self._field.extend(key for key in ring if key not in shown)
 
     def want(self, keys: Sequence[BlockKey]) -> None:
-        """Want all these, after what is looked at; instead of what was before."""
+        """Queue these behind the field of view, in place of those that were queued so before."""
         self._whole = deque(keys)
         self._whole_left = set(keys) - self._settled
         self.whole_count = len(keys)
 
     def stop(self) -> None:
-        """Want no more than what is looked at."""
+        """Drop all blocks but those of the field of view."""
         self._whole.clear()
         self._whole_left.clear()
         self.whole_count = 0
 
     def take(self) -> BlockKey | None:
-        """The next block, now under way; None where nothing is left."""
+        """Return the next block, now under way; None where nothing is left."""
         for waiting in (self._field, self._whole):
             while waiting:
                 key = waiting.popleft()
@@ -83,13 +83,13 @@ class BlockQueue:
         return key in self._settled
 
     def settle(self, key: BlockKey) -> None:
-        """The block is known, or cannot be known."""
+        """Note that a block is known, or cannot be known."""
         self._under_way.discard(key)
         self._whole_left.discard(key)
         self._settled.add(key)
 
     def give_back_all(self) -> list[BlockKey]:
-        """What was under way is to be done again, first of all."""
+        """Put what was under way back in front of all others, and return it."""
         lost = sorted(self._under_way)
         self._under_way.clear()
         self._field.extendleft(lost)

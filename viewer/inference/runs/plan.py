@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def block_grid(source: SlideSource, model: ModelDescription, mpp_um: float) -> BlockGrid:
-    """The blocks of a slide for a model, which is fed its own um/px whatever the scanner's.
+    """Return the blocks of a slide for a model, which is fed its own um/px whatever the scanner's.
 
     Parameters
     ----------

@@ -237,11 +237,11 @@ class ProcessFeed:
 
     @property
     def _is_over(self) -> bool:
-        """Whether the process takes no more."""
+        """Return whether the process takes no more."""
         return self._agenda.is_closed or self._depth == 0
 
     def _slot_for(self, key: BlockKey, read_s: float) -> int | None:
-        """A free slot once the model is loaded; None when the process is no more."""
+        """Return a free slot once the model is loaded; None when the process is no more."""
         with self._changed:
             while not self._free_slots:
                 if self._is_over:
@@ -252,7 +252,10 @@ class ProcessFeed:
             return slot
 
     def _next(self) -> BlockKey | None:
-        """The next block once the process has room for it; None when the process is no more."""
+        """Return the next block once the process has room for it.
+
+        None when the process is no more.
+        """
         agenda = self._agenda
         with self._changed:
             while True:

@@ -103,12 +103,12 @@ class ModelRun(msgspec.Struct):
 
     @property
     def unanswered(self) -> PatchMask:
-        """The tiles of what was asked for that the model gave no answer for."""
+        """Return the tiles of what was asked for that the model gave no answer for."""
         return self.found.unanswered_in(self.area)
 
     @property
     def unlike(self) -> PatchMask:
-        """The tiles of what was asked for that are unlike what the model was trained on."""
+        """Return the tiles of what was asked for that are unlike what the model was trained on."""
         return self.found.unlike_in(self.area)
 
     def all_troubles(self) -> list[str]:
@@ -143,7 +143,7 @@ class ModelRun(msgspec.Struct):
         return bounds_of(self.area)
 
     def objects(self) -> Objects:
-        """Those whose middle lies in what was asked for; of models that find objects."""
+        """Return those whose middle lies in what was asked for; of models that find objects."""
         objects = self.found.as_objects
         assert objects is not None
         found = objects.all_objects()

@@ -30,7 +30,7 @@ class JudgingError(CoverslipError):
 
 
 def engine_model(bundle: ModelBundle, models: Iterable[ModelBundle]) -> ModelBundle:
-    """The model that the engine runs: the bundle itself, or the encoder of a slide model.
+    """Return the model that the engine runs: the bundle itself, or the encoder of a slide model.
 
     Raises
     ------

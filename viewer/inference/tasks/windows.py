@@ -57,7 +57,7 @@ class Windows(msgspec.Struct, frozen=True):
 
     @property
     def before_px(self) -> int:
-        """How far before a block its first window counts: nothing where windows do not overlap."""
+        """Return how far before a block its first window counts: 0 where windows do not overlap."""
         return self.step_px if self.inner_px > self.step_px else 0
 
     @property

@@ -191,7 +191,7 @@ def _slide_of(folder: Path) -> str:
 def _write_part(
     folder: Path, parts: Path, options: ExportOptions, slides: SharedSlides
 ) -> ExportedSession:
-    """One session, under another name until it is whole."""
+    """Write one session, under another name until it is whole."""
     part = parts / folder.name
     try:
         done = msgspec.json.decode(read_kept(part / _DONE_FILE), type=prepared(ExportedSession))

@@ -51,7 +51,7 @@ class ActionPictures:
         return self._jpeg(np.asarray(picture))
 
     def crop(self, action: Action) -> bytes:
-        """The action's box as large as the reader had it on screen, up to `crop_px`, as JPEG."""
+        """Return the action's box as large as the reader had it, up to `crop_px`, as JPEG."""
         box = _at_least_a_pixel(Box(*action.box))
         views = slice(action.first, action.last + 1)
         downsample = float(self._reading.trace.downsample[views].mean())

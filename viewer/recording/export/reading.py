@@ -62,7 +62,7 @@ class Reading(msgspec.Struct, frozen=True):
         return "\n".join(text for at_s, text in self.notes if since_s <= at_s < until_s)
 
     def words_of(self, index: int) -> str:
-        """What may be said at an action: the accepted rationale, else the reader's own notes."""
+        """Return what may be said at an action: the accepted rationale, else the reader's notes."""
         rationale = self.rationales[index]
         return rationale.text if rationale is not None else self.notes_of(index)
 

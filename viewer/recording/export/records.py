@@ -93,7 +93,10 @@ def _record(reading: Reading, index: int) -> Record:
 
 
 def provenance_of(rationale: Rationale | None) -> Record:
-    """The columns of `ACTION_COLUMNS` that tell of a rationale; all empty where there is none."""
+    """Return the columns of `ACTION_COLUMNS` that tell of a rationale.
+
+    All empty where there is none.
+    """
     if rationale is None:
         return dict.fromkeys(RATIONALE_COLUMNS)
     decision = rationale.decision

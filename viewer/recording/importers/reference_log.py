@@ -32,7 +32,7 @@ def looks_like_reference(text: LogText) -> bool:
 
 
 def reference_sessions(text: str) -> list[ForeignSession]:
-    """One session a slide, its views in the order of their times.
+    """Return one session a slide, its views in the order of their times.
 
     A slide that is opened again goes on where it was left, as the reference counts it.
     """
@@ -72,7 +72,7 @@ def _records(text: str) -> list[tuple[str, str]]:
 
 
 def _view(stamp: str, shown: re.Match[str]) -> ForeignView | None:
-    """None where the numbers are no view."""
+    """Return None where the numbers are no view."""
     try:
         x0, y0, x1, y1 = (place_of(shown[group]) for group in range(1, 5))
         zoom = number_of(shown[5])

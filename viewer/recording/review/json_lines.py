@@ -48,5 +48,5 @@ def read_json_lines(path: Path, decoder: msgspec.json.Decoder[T]) -> tuple[list[
 
 
 def json_line(value: object) -> bytes:
-    """One value as a line."""
+    """Return one value as a line."""
     return msgspec.json.encode(value) + b"\n"

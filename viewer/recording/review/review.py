@@ -82,7 +82,7 @@ class Review:
         return changed
 
     def text(self, index: int) -> str:
-        """What belongs in the field: what was typed, else what was accepted, else the draft."""
+        """Return what belongs in the field: what was typed, else accepted, else the draft."""
         item = self.items[index]
         if (typed := self._standing.typed.get(item.key)) is not None:
             return typed
@@ -117,7 +117,7 @@ class Review:
         return self.next_open(self._index_of.get(self._standing.last_item, 0))
 
     def next_open(self, index: int) -> int:
-        """The first open item from `index` on, else from the beginning, else `index` itself."""
+        """Return the first open item from `index` on, else from the beginning, else `index`."""
         if self.is_done:
             return index
         order = chain(range(index, len(self._decisions)), range(index))
@@ -150,7 +150,7 @@ class Review:
         return self._decide(index, verdict, text, "model", seconds)
 
     def reject(self, index: int, seconds: float) -> Decided:
-        """No rationale goes out for the item."""
+        """Decide that no rationale goes out for the item."""
         source: Source = "none" if self.items[index].draft is None else "model"
         return self._decide(index, "rejected", "", source, seconds)
 

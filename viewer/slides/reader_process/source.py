@@ -171,7 +171,7 @@ class IsolatedSource(DescribedSource):
             self._reader.read_ahead([each for each in tiles if self._is_small(each[0])], threads)
 
     def _is_small(self, level: int) -> bool:
-        """Whether tiles of a level come from the process, and take little memory there."""
+        """Return whether tiles of a level come from the process, and take little memory there."""
         width, height = self._levels[level].tile_size_px(0, 0)
         return self._jpeg[level] is None and 4 * width * height <= KEPT_SLOT_BYTES
 

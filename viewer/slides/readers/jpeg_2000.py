@@ -87,7 +87,7 @@ class Jpeg2000Channels(msgspec.Struct, frozen=True):
 
     @property
     def palette_bits(self) -> int:
-        """The bits of a sample, where the colors are those of a palette; else 0."""
+        """Return the bits of a sample, where the colors are those of a palette; else 0."""
         return self.palette.bits if self.palette is not None else 0
 
 
@@ -110,7 +110,10 @@ class Jpeg2000Depths(msgspec.Struct, frozen=True):
 
     @property
     def common(self) -> int:
-        """The bits of a sample; 8 where components differ, since decoders scale them to that."""
+        """Return the bits of a sample.
+
+        8 where components differ, since decoders scale them to that.
+        """
         return self.bits[0] if len(set(self.bits)) == 1 else 8
 
     @property

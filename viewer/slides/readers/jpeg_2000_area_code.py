@@ -76,13 +76,13 @@ class AreaCode(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def all_values(self) -> tuple[float, float]:
-        """The least and the most that a sample may be."""
+        """Return the least and the most that a sample may be."""
         values, least = 1 << self.bits, -(1 << (self.bits - 1)) if self.is_signed else 0
         return float(least), float(least + values - 1)
 
     @property
     def is_stretched(self) -> bool:
-        """Whether its samples are not shown as they are, but in a range of theirs."""
+        """Return whether its samples are not shown as they are, but in a range of theirs."""
         return self.bits > 8 or self.is_signed
 
     def sides(self, reduction: int = 0) -> tuple[int, int]:

@@ -34,7 +34,7 @@ class StoredPalette(msgspec.Struct, frozen=True):
 
     @property
     def bits(self) -> int:
-        """The bits of a sample of an entry, of its first column."""
+        """Return the bits of a sample of an entry, of its first column."""
         return ((self.entries[_HEAD_BYTES : _HEAD_BYTES + 1] or b"\0")[0] & 0x7F) + 1
 
     def usable(self, components: int) -> Palette | None:

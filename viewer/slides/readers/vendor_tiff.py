@@ -92,7 +92,10 @@ class VendorTiffSource(DescribedSource):
 
     @property
     def direct_tiles(self) -> list[DirectTiles | None]:
-        """Where the tiles of each level lie that are JPEG; None for levels of other codings."""
+        """Return where the tiles of each level lie that are JPEG.
+
+        None for levels of other codings.
+        """
         return [
             DirectTiles(as_bytes(stored.offsets), as_bytes(stored.byte_counts), stored.decode)
             if isinstance(stored.decode, JpegDecoder)

@@ -244,7 +244,7 @@ class WebFile:
         return b"".join(parts)
 
     def _silent(self, error: Exception) -> ServerError:
-        """What went wrong, without the words of the library: they repeat the address."""
+        """Return what went wrong, without the words of the library: they repeat the address."""
         host = self._host
         if isinstance(error, NameResolutionError):
             return ServerError(f"There is no server {host}: check the address and the network.")

@@ -212,7 +212,7 @@ class _Words(msgspec.Struct, frozen=True):
 
     @property
     def pointer(self) -> str:
-        """The word that tells where the next directory is, as `struct` has it."""
+        """Return the word that tells where the next directory is, as `struct` has it."""
         return "Q" if self.is_big or self.is_ndpi else "I"
 
     def pointer_in(self, count: int) -> int:

@@ -101,7 +101,7 @@ class CanvasMicroscope(QObject):
         self._session.record(event)
 
     def ask_window(self, work: Callable[[], _Result]) -> _Result:
-        """What `work` gives in the window's thread. Raises AgentCancelledError once closed."""
+        """Return what `work` gives in the window's thread. Raises AgentCancelledError."""
         request = _Request(work)
         self._asked.emit(request)
         while not request.is_done.wait(_LOOK_S):

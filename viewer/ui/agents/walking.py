@@ -86,7 +86,7 @@ class AgentWalk(QObject):
 
     @property
     def state(self) -> AgentState | None:
-        """None while the agent is made ready."""
+        """Return None while the agent is made ready."""
         return None if self._run is None else self._run.state
 
     @property

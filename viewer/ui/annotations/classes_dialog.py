@@ -179,7 +179,7 @@ class ClassesDialog(QDialog):
 
     @property
     def changes(self) -> list[tuple[str, PaletteClass]]:
-        """The old name of each class that has another name or color now, and how it is now."""
+        """Return the old name of each class whose name or color is another now, and how it is."""
         pairs = zip(self.model.was, self.model.rows, strict=True)
         return [(was, now) for was, now in pairs if was]
 

@@ -152,7 +152,7 @@ class AnnotationsController(QObject):
         return [each.annotations for each in entries if each.annotations is not None]
 
     def of(self, pane: SlidePane) -> PaneAnnotations | None:
-        """None before the annotations of the pane's slide are there."""
+        """Return None before the annotations of the pane's slide are there."""
         return self._panes.get(pane)
 
     @property

@@ -67,7 +67,7 @@ class ScaleDialog(QDialog):
 
     @property
     def mpp_um(self) -> float | None:
-        """None for the slide's own pixels."""
+        """Return None for the slide's own pixels."""
         return self.scale.value() if self.scale.isEnabled() else None
 
     @property

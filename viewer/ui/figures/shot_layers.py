@@ -54,7 +54,7 @@ def model_layers(
     image: int | None,
     entries: list[Entry],
 ) -> list[tuple[Layer, LayerOrder]]:
-    """What the model finds in the field, computed here and now, and where it has no answer."""
+    """Return what the model finds in the field, computed here, and where it has no answer."""
     field = box.intersection(canvas.slide_box)
     if canvas.optics.mean_mpp_um is None:
         raise ShotError(no_pixel_size(path.name, "--slide-mpp"))

@@ -24,7 +24,7 @@ class PictureError(CoverslipError):
 
 
 def view_picture(canvas: SlideCanvas) -> QImage:
-    """The canvas as painted, scale bar and overview included, at the screen's full resolution."""
+    """Paint the canvas, scale bar and overview included, at the screen's full resolution."""
     return canvas.grab().toImage()
 
 

@@ -122,7 +122,10 @@ class Overlay(QObject):
         return lines
 
     def result_at(self, point: Point) -> ResultAt | None:
-        """The result at a level-0 point, or that there is no answer; None where nothing is."""
+        """Return the result at a level-0 point, or that there is no answer.
+
+        None where nothing is.
+        """
         if (box := self._holes.box_at(point)) is not None:
             return ResultAt(f"{self.origin.name}: no answer for this tile", box)
         result = self.shown.result_at(point)

@@ -143,7 +143,10 @@ class RecordingControl(QObject):
             self._recordings[pane].note_view()
 
     def recording_of(self, pane: SlidePane) -> PaneRecording | None:
-        """What is being recorded of a pane; it takes nothing more once the slide has left."""
+        """Return what is being recorded of a pane.
+
+        It takes nothing more once the slide has left.
+        """
         return self._recordings.get(pane)
 
     def when_closed(self, then: Callable[[], object]) -> None:

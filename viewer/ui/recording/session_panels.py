@@ -365,7 +365,7 @@ class SessionPanels(QObject):
 
     @property
     def slide_places(self) -> tuple[Path, ...]:
-        """Where a slide that moved is looked for: the folders of recent slides and open ones."""
+        """Return where a slide that moved is looked for: folders of recent and of open slides."""
         paths = [slide_path(name) for name in self._window.settings.recent_slides]
         paths += [pane.path for pane in self._window.panes.panes if pane.path is not None]
         return tuple(dict.fromkeys(path.parent for path in paths if not is_address(path)))

@@ -56,7 +56,10 @@ class Link(msgspec.Struct, frozen=True):
         )
 
     def follow(self, leader: View, follower: View) -> View:
-        """What the follower shows when the leader shows `leader`; its own screen size is kept."""
+        """Return what the follower shows when the leader shows `leader`.
+
+        Its own screen size is kept.
+        """
         a, b, c, d = self.turn
         unit = self.leader_unit / self.follower_unit
         dx = (leader.center.x - self.leader_center.x) * unit
@@ -85,7 +88,10 @@ class AlignedLink(msgspec.Struct, frozen=True):
     affine: Affine
 
     def follow(self, leader: View, follower: View) -> View:
-        """What the follower shows when the leader shows `leader`; its own screen size is kept."""
+        """Return what the follower shows when the leader shows `leader`.
+
+        Its own screen size is kept.
+        """
         turn = self.affine.turn_and_mirror
         rotation_deg, mirrored = _turn_and_flip(_times(_axes(leader), _transposed(turn)))
         return replace(

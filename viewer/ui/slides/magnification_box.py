@@ -45,7 +45,10 @@ def parse_zoom(typed: str, optics: Optics) -> float | str:
 
 
 def shown_zoom(downsample: float, optics: Optics) -> str:
-    """The magnification such as "20x"; the reduction such as "1:4" where the scale is unknown."""
+    """Return the magnification such as "20x".
+
+    The reduction such as "1:4" where the scale is unknown.
+    """
     magnification = optics.magnification(downsample)
     if magnification is None:
         return f"1:{downsample:.3g}"

@@ -66,7 +66,10 @@ class SplitView(QWidget):
         return len(self.panes) < MOST_PANES
 
     def add_pane(self) -> SlidePane:
-        """A new empty pane, which becomes the active one; the active one when there is no room."""
+        """Return a new empty pane, which becomes the active one.
+
+        The active one when there is no room.
+        """
         if not self.has_room:
             return self.active
         pane = self._make_pane()

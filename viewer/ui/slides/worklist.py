@@ -235,7 +235,7 @@ class WorklistController(QObject):
         return entry.slide in self._read if isinstance(entry.slide, Path) else entry.is_read
 
     def _names(self) -> dict[str, str]:
-        """The project's own names of its slides, by identity."""
+        """Return the project's own names of its slides, by identity."""
         return {
             slide.identity: slide.shown_name
             for slide in self._window.projects.opened.project.slides

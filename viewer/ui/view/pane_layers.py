@@ -94,7 +94,7 @@ class PaneLayers:
         return _IN_MODE if layers and not canvas.paints(layers[0]) else ""
 
     def _sets(self) -> list[LayerEntry]:
-        """A row for each set that was opened, and one for the signs of notes."""
+        """Return a row for each set that was opened, and one for the signs of notes."""
         part, pane = self._window.annotations, self._pane
         sets, here, painted = part.sets_of(pane), part.of(pane), part.painted
         if sets is None:
@@ -142,7 +142,7 @@ class PaneLayers:
         )
 
     def _coverage(self) -> list[LayerEntry]:
-        """Rows for what the page Coverage paints."""
+        """Return rows for what the page Coverage paints."""
         seen, entries = self._window.recording.panels.seen, list[LayerEntry]()
         if seen.canvas is not self._pane.canvas:
             return []
@@ -186,7 +186,7 @@ class PaneLayers:
         ]
 
     def _other(self, layer: Layer, name: str) -> LayerEntry:
-        """A layer that has no page where it is hidden and shown."""
+        """Return a layer that has no page where it is hidden and shown."""
         canvas = self._pane.canvas
         return LayerEntry(
             f"{name} {id(layer)}",

@@ -136,7 +136,10 @@ def _from_pixels(ann: Dataset, headers: list[Dataset], problems: list[Problem]) 
 
 
 def _group(item: Dataset, number: int, dimensions: str, tell: Tell) -> AnnotationGroup:
-    """The group as highdicom reads it; what is missing beside its shapes is put in its place."""
+    """Return the group as highdicom reads it.
+
+    What is missing beside its shapes is put in its place.
+    """
     per_place = 2 if dimensions == "2D" or "CommonZCoordinateValue" in item else 3
     count = _coordinates_cut_to_whole(item, per_place, tell)
     graphic = str(item.get("GraphicType") or "").strip().upper()
@@ -347,7 +350,10 @@ def _own_id(group: AnnotationGroup) -> UUID | None:
 def _quick_shapes(
     graphic: str, pieces: list[NDArray[np.float64]], to_level_0: Mapping2D
 ) -> list[BaseGeometry | None]:
-    """The polygons that are as they should be, made all at once; None for those to look at."""
+    """Return the polygons that are as they should be, made all at once.
+
+    None for those to look at.
+    """
     shapes: list[BaseGeometry | None] = [None] * len(pieces)
     if graphic != "POLYGON":
         return shapes

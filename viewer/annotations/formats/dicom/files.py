@@ -106,7 +106,10 @@ def write_dicom(
 
 
 def _reason_of(error: HelperFailedError, name: str, slide: str) -> str:
-    """What was refused in our own words; whatever else fails, fails at the slide's header."""
+    """Return what was refused in our own words.
+
+    Whatever else fails, fails at the slide's header.
+    """
     if error.kind == AnnotationFileError.__name__:
         return f"{name} cannot be written: {error}"
     return f"{name} cannot be written: the header of {slide} is not as DICOM wants it."

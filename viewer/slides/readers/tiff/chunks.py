@@ -141,7 +141,7 @@ class PageChunks:
 
     @property
     def decoding_bytes(self) -> int:
-        """What one chunk takes while it is decoded, with all its samples."""
+        """Return what one chunk takes while it is decoded, with all its samples."""
         place = self.largest_place()
         if self._rows is not None or place is None:
             return self.chunk_bytes

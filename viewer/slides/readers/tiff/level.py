@@ -71,7 +71,7 @@ class LevelChunks:
 
     @property
     def direct_tiles(self) -> DirectTiles | None:
-        """Where the tiles lie, if they are JPEG whose pixels are shown as they are decoded."""
+        """Return where the tiles lie, if they are JPEG whose pixels are shown as decoded."""
         colors = self.colors
         if colors is None or colors.model is not ColorModel.RGB or len(self._pages) != 1:
             return None
