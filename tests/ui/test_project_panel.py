@@ -303,6 +303,39 @@ def test_a_new_folder_is_typed_and_the_open_slides_are_offered(
     assert window.slides.model.current == source.info.identity, "it is marked in the list"
 
 
+@pytest.mark.parametrize("is_near", [True, False])
+def test_another_slide_in_the_place_of_one_is_said_and_that_one_looked_for(
+    window: MainWindow, study: Path, qtbot: QtBot, is_near: bool
+) -> None:
+    open_project(window, study, qtbot)
+    opened, panel, pane = window.projects.opened, window.projects.slides, window.panes.active
+    place = study / "slides" / "2.png"
+    away = place.rename(study / "renamed.png") if is_near else None
+    make_slide(place, 77)
+    with qtbot.waitSignal(pane.opened, timeout=20_000):
+        pane.open(place)
+    assert pane.bars.notice.isVisible()
+    said = pane.bars.notice.sentence.text()
+    assert said.startswith("This is not the slide that the project lists as 2.png: another lies in")
+    if is_near:
+        qtbot.waitUntil(lambda: read_project(study).slides[1].path == "renamed.png", timeout=10_000)
+        qtbot.waitUntil(lambda: not opened.missing and not opened.is_searching, timeout=10_000)
+        assert away is not None
+        with qtbot.waitSignal(pane.opened, timeout=20_000):
+            pane.open(away)
+        assert not pane.bars.notice.isVisible()
+        return
+    qtbot.waitUntil(lambda: len(opened.missing) == 1 and not opened.is_searching, timeout=10_000)
+    assert panel.header.summary.text() == "0 of 3 done, 1 missing"
+    make_slide(place, 2)  # it is put back
+    with qtbot.waitSignal(pane.opened, timeout=20_000):
+        pane.open(study / "slides" / "1.png")
+    with qtbot.waitSignal(pane.opened, timeout=20_000):
+        pane.open(place)
+    qtbot.waitUntil(lambda: not opened.missing, timeout=10_000)
+    assert not pane.bars.notice.isVisible()
+
+
 def test_a_slide_that_was_moved_opens_at_the_first_double_click(
     window: MainWindow, study: Path, tmp_path_factory: pytest.TempPathFactory, qtbot: QtBot
 ) -> None:

@@ -19,7 +19,7 @@ from viewer.slides.tray import slides_at, slides_in
 from viewer.studies.project import ProjectSlide, slide_path, stored_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from viewer.studies.project import Change, Project
 
@@ -63,9 +63,21 @@ def project_slides(
             yield ProjectSlide(identity=identity, path=stored_path(slide, folder), name=slide.name)
 
 
-def missing_slides(project: Project, folder: Path) -> list[ProjectSlide]:
-    """Return those that do not lie where the project takes them to be."""
-    return [slide for slide in project.slides if not slide_path(slide, folder).exists()]
+def missing_slides(
+    project: Project, folder: Path, replaced: Collection[tuple[str, str]] = ()
+) -> list[ProjectSlide]:
+    """Return those that do not lie where the project takes them to be.
+
+    Parameters
+    ----------
+    replaced
+        Identities and stored paths of slides in whose place others were found.
+    """
+    return [
+        slide
+        for slide in project.slides
+        if (slide.identity, slide.path) in replaced or not slide_path(slide, folder).exists()
+    ]
 
 
 def find_slides(

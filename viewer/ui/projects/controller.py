@@ -366,12 +366,30 @@ class ProjectsController(QObject):
 
         if pane.source is not None and pane.path is not None and self.opened.folder is not None:
             slide = self.opened.project.slide(pane.source.info.identity)
-            if slide is not None:
+            if slide is None:
+                self._note_other(pane, pane.path)
+            else:
                 identity = slide.identity
+                if slide == self.opened.slide_at(pane.path):
+                    self.opened.note_place(slide, is_replaced=False)
                 self.opened.change(beginning_slide(identity))
                 if identity in self.opened.missing:
                     self.opened.change(taking_places({identity: pane.path}, self.opened.folder))
                     self.opened.look_for_missing()
+
+    def _note_other(self, pane: SlidePane, path: Path) -> None:
+        """Say of a slide that is not in the project where it lies in the place of one that is."""
+        slide = self.opened.slide_at(path)
+        source = pane.source
+        if slide is None or source is None or source.info.images or pane.combined_with:
+            return
+        name = self.opened.name_of(slide)
+        pane.bars.notice.tell(
+            f"This is not the slide that the project lists as {name}: another lies in its place. "
+            "It is not in the project.",
+            "warning",
+        )
+        self.opened.note_place(slide, is_replaced=True)
 
     def _begin_read(self) -> None:
         """Slides that were opened before it was known in which stage the reader is are in work."""

@@ -99,6 +99,8 @@ class OpenProject(QObject):
         """Keeps the reader's own states of slides, by their identities."""
         self.missing: frozenset[str] = frozenset()
         """Identities of slides that do not lie where they should."""
+        self._replaced: frozenset[tuple[str, str]] = frozenset()
+        """Identities of slides in whose place others lie, and that place as it is stored."""
         self.readers = ""
         """Who can read what is kept in the project's folder, a sentence."""
         self.is_searching = False
@@ -221,6 +223,7 @@ class OpenProject(QObject):
         self._search.cancel_waiting()
         self.folder = None
         self.project, self.missing = Project(), frozenset()
+        self._replaced = frozenset()
         self._in_file = self.project
         self._places = None
         self.is_searching = False
@@ -286,13 +289,21 @@ class OpenProject(QObject):
         """See which slides are missing, and look for them near the project."""
         from viewer.studies.finding import missing_slides
 
-        folder, project = self.folder, self.project
+        folder, project, replaced = self.folder, self.project, self._replaced
         if folder is not None:
             self._search.run(
-                lambda: missing_slides(project, folder),
+                lambda: missing_slides(project, folder, replaced),
                 lambda missing: self._on_missing(folder, missing),
                 urgency=Urgency.REST,
             )
+
+    def note_place(self, slide: ProjectSlide, *, is_replaced: bool) -> None:
+        """Take note that another slide lies in the place of one, or that it lies there itself."""
+        place = frozenset([(slide.identity, slide.path)])
+        replaced = self._replaced | place if is_replaced else self._replaced - place
+        if replaced != self._replaced:
+            self._replaced = replaced
+            self.look_for_missing()
 
     def look_again(self) -> None:
         """Read the file now: this window changed it, though not by `change`."""
