@@ -52,6 +52,8 @@ class PaneBars(QObject):
         self.slide_notes = NoticeBar(pane)
         self.image_bar = ImageBar(pane)
         self._stack = stack
+        self._gone = ""
+        """What is said of files that are gone; "" where none is."""
         self._before_bare: tuple[QWidget, ...] | None = None
         self._layout = QVBoxLayout(pane)
         self._layout.setSpacing(0)
@@ -124,8 +126,9 @@ class PaneBars(QObject):
         """Say that a file of the slide is not in its place any more; "" once it is again."""
         if sentence:
             self.notice.tell(sentence, "warning")
-        else:
+        elif self._gone == self.notice.sentence.text():
             self.notice.hide()
+        self._gone = sentence
 
     def tell_unreadable(self, reason: str) -> None:
         """Say why nothing of what is looked at can be read; "" once some of it can again."""

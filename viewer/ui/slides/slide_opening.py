@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from viewer.slides.source import gone_of
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.slides.opened_slide import OpenedSlide, note_opened, recognized, source_of
 
@@ -139,6 +140,23 @@ class SlideOpening(QObject):
             unchanged()
 
         self._background.run(check, lambda _: None, changed)
+
+    def check_gone(
+        self,
+        source: SlideSource,
+        told: Callable[[str], object],
+        changed: Callable[[Exception], object],
+    ) -> None:
+        """Read a tile in a thread: what was gone for a moment may be back, or be another file.
+
+        `told` is called with what is to be said of files that are gone; "" where none is.
+        """
+
+        def check() -> str:
+            source.read_tile(len(source.levels) - 1, 0, 0)
+            return gone_of(source)
+
+        self._background.run(check, told, changed)
 
     def give_up(self) -> None:
         """Read no more of a slide that is not there yet."""

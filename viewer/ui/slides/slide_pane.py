@@ -437,8 +437,22 @@ class SlidePane(QFrame):
         self.bars.notice.tell(sentence, "error", "Open again")
 
     def _on_file_gone(self, sentence: str) -> None:
-        if not self._is_outdated:
-            self.bars.tell_gone(sentence)
+        source = self.canvas.source
+        if source is None or not sentence:
+            self.bars.tell_gone("")
+            return
+
+        def tell(sentence: str) -> None:
+            if self.canvas.source is source and not self._is_outdated:
+                self.bars.tell_gone(sentence)
+
+        self._opening.check_gone(
+            source,
+            tell,
+            lambda error: (
+                self._on_file_changed(str(error)) if self.canvas.source is source else None
+            ),
+        )
 
     def _on_failed(self, error: Exception) -> None:
         path = self.asked_path
