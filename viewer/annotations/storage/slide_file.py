@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import sqlite3
 import time
 from contextlib import closing, contextmanager
@@ -17,12 +16,13 @@ from viewer.access import kept_mode, make_folder
 from viewer.annotations.document import adding
 from viewer.annotations.storage.fallback import take_spilled
 from viewer.annotations.storage.home_reader import readers_end
+from viewer.annotations.storage.mending import mend
 from viewer.annotations.storage.store import (
     AnnotationStore,
     AnnotationStoreError,
     Stamped,
-    salvaged,
 )
+from viewer.errors import reason_of
 from viewer.folders import data_folder
 from viewer.plurals import plural
 from viewer.slides.slide_key import file_name_of
@@ -224,10 +224,9 @@ def _take_along(path: Path, former: Path, *, is_new: bool) -> str:
     try:
         with closing(AnnotationStore(former)) as store:
             kept = store.annotations()[0]
-        if is_new:
-            make_folder(path.parent)
-            shutil.move(former, path)
-        else:
+            if is_new:
+                store.move(path)
+        if not is_new:
             with closing(AnnotationStore(path)) as store:
                 known = {each.id for each in store.annotations()[0]}
                 missing = [each for each in kept if each.id not in known]
@@ -274,14 +273,26 @@ def _opened(path: Path, lock: FileLock) -> OpenedAnnotations:
         store = AnnotationStore(path)
         with _closed_if_stopped(store):
             annotations, lost = store.annotations()
+    except sqlite3.OperationalError as error:  # of a full disk, say: nothing is damaged
+        raise _unopened(path, error) from error
     except sqlite3.DatabaseError as error:
         return _mended(path, lock, error)
     with _closed_if_stopped(store):
-        spilled = take_spilled(store, path)
-        if spilled:
-            annotations, lost = store.annotations()
+        try:
+            spilled = take_spilled(store, path)
+            if spilled:
+                annotations, lost = store.annotations()
+        except (OSError, sqlite3.Error) as error:
+            raise _unopened(path, error) from error
     notice = " ".join(opening_notices("slide", lost, spilled))
     return OpenedAnnotations(annotations, store, path, lock, notice)
+
+
+def _unopened(path: Path, error: Exception) -> AnnotationStoreError:
+    return AnnotationStoreError(
+        f"The annotations in {path} cannot be opened ({reason_of(error)}): see that there is room "
+        "on its drive, and open the slide again."
+    )
 
 
 def opening_notices(of: str, lost: int, spilled: int) -> list[str]:
@@ -306,11 +317,17 @@ def _closed_if_stopped(store: AnnotationStore) -> Generator[None]:
 
 def _mended(path: Path, lock: FileLock, error: Exception) -> OpenedAnnotations:
     _log.error("%s is damaged: %s", path, error)
-    annotations, beside = salvaged(path)
-    store = AnnotationStore(path)
-    store.write([Stamped.now(adding("Recover", annotations))])
+    try:
+        count, beside = mend(path)
+        store = AnnotationStore(path)
+        annotations, _ = store.annotations()
+    except (OSError, sqlite3.Error) as refused:
+        raise AnnotationStoreError(
+            f"The annotations in {path} are damaged, and what can be read of them cannot be saved "
+            f"there ({reason_of(refused)}): make room, and open the slide again."
+        ) from refused
     notice = (
-        f"The file of this slide's annotations was damaged: {len(annotations)} could be read;"
+        f"The file of this slide's annotations was damaged: {count} could be read;"
         f" the damaged file is kept as {beside}."
     )
     return OpenedAnnotations(annotations, store, path, lock, notice)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
-import time
 import zlib
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -16,6 +14,12 @@ import numpy as np
 from viewer.access import make_file, make_folder
 from viewer.annotations.document import Change, Edit
 from viewer.annotations.storage.packing import packed_all, unpacked, unpacked_all
+from viewer.annotations.storage.whole_database import (
+    copy_database,
+    remove_database,
+    take_place,
+    unfinished_database,
+)
 from viewer.errors import CoverslipError
 from viewer.limits import UNPACKED_RATIO, check_regular
 from viewer.long_list import LongList, gathered
@@ -118,7 +122,8 @@ class AnnotationStore:
             ) from error
         except (OSError, sqlite3.OperationalError) as error:
             raise AnnotationStoreError(
-                f"The annotations in {path} cannot be opened ({error}): check the drive."
+                f"The annotations in {path} cannot be opened ({error}): check the drive, and "
+                "that there is room on it."
             ) from error
         try:
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
@@ -265,13 +270,28 @@ class AnnotationStore:
         OSError, sqlite3.Error
             It cannot be written.
         """
-        beside = _set_aside(self.path, "foreign")
+        with unfinished_database(self.path) as place:
+            copy_database(self._database, place)
+            beside = take_place(place, self.path, "foreign")
         copy = _connected(self.path, read_only=False)
-        self._database.backup(copy)
         self._database.close()
         self._database = copy
         self._file, self._seen = _file_id(self.path), self._data_version()
         return beside
+
+    def move(self, path: Path) -> None:
+        """Close, and keep all of it where there is nothing yet.
+
+        Raises
+        ------
+        OSError, sqlite3.Error
+            It cannot be written there: the file is where it was.
+        """
+        with unfinished_database(path) as place:
+            copy_database(self._database, place)
+            take_place(place, path, "former")
+        self.close()
+        remove_database(self.path)
 
     # -----------------------------------------------------------------------------------------
 
@@ -308,25 +328,16 @@ def bringing_back(document: Document, then: dict[UUID, Annotation | None], label
     return Edit(label, gathered(Change(now, before) for now, before in pairs if now != before))
 
 
-def salvaged(path: Path) -> tuple[list[Annotation], Path | None]:
-    """Return what can still be read of a damaged file, which is set aside; where it lies now."""
-    found: list[Annotation] = []
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(_raw(path)) as database:
-        for (body,) in database.execute("SELECT body FROM annotation WHERE body IS NOT NULL"):
-            with contextlib.suppress(ValueError):
-                found.append(unpacked(body))
-    return found, _set_aside(path, "damaged")
-
-
 def _connected(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    database = _raw(path, read_only=read_only)
+    database = connect(path, read_only=read_only)
     if not read_only:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
     return database
 
 
-def _raw(path: Path, *, read_only: bool = True) -> sqlite3.Connection:
+def connect(path: Path, *, read_only: bool = True) -> sqlite3.Connection:
+    """Open a file of annotations as it is. Raises sqlite3.Error."""
     uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
     # Handed from the thread that opens to the one that writes.
     database = sqlite3.connect(
@@ -388,15 +399,3 @@ def _file_id(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _set_aside(path: Path, why: str) -> Path | None:
-    """Rename a file out of the way; its journals, which are of no use without it, go."""
-    for end in ("-wal", "-shm"):
-        path.with_name(path.name + end).unlink(missing_ok=True)
-    beside = path.with_name(f"{path.stem}.{why}-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
-    try:
-        os.replace(path, beside)
-    except FileNotFoundError:
-        return None
-    return beside
