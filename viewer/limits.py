@@ -91,7 +91,7 @@ readers say what to do."""
 TILES_READ = Limit(
     1_000_000,
     "{name} holds no overview for a field as large as this: it is made of {amount} stored tiles "
-    "(max. {most}). Give a smaller one (--mag or --mpp), or convert the slide first.",
+    "(max. {most}). Take a smaller one, or convert the slide first.",
 )
 """For one picture."""
 TIFF_DIRECTORIES = Limit(

@@ -79,7 +79,7 @@ def test_tables_with_columns_of_any_name(tmp_path: Path, text: str, options: Imp
     ("text", "options", "sentence"),
     [
         ("t,x,y,width,height\n1,2,3,4,5\n", ImportOptions(), 'no column "time"'),
-        ("t,x\n1,2\n", ImportOptions(), r"--column time=T --column x=LEFT \(it has t, x\)"),
+        ("t,x\n1,2\n", ImportOptions(), r"it has t, x: rename them in the log \(on the"),
         (
             '{"coverslip":1}\n[0,0,0,["close"]]\n',
             ImportOptions(),

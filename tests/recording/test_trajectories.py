@@ -155,6 +155,7 @@ def test_from_the_command_line(sessions: list[Path], tmp_path: Path) -> None:
     done = export("-o", "steps", "--observation-px", "64x40", "--least-dwell-s", "0.5")
     assert done.returncode == 0, done.stderr
     assert "No table of patients names 1 of 1 slide:" in done.stderr
+    assert "(on the command line, --patients takes a table)" in done.stderr
     steps: Any = pandas.read_parquet(tmp_path / "steps" / "trajectories.parquet")
     assert set(steps["width_px"]) == {64}
     assert set(steps["height_px"]) == {40}

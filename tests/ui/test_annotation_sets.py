@@ -229,6 +229,24 @@ def test_a_set_goes_by_a_key_and_an_empty_one_points_to_the_others(
     assert sets.current.label == MINE
 
 
+def test_the_list_is_whole_below_what_is_said_in_a_low_window(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    window = slide_window
+    ready(window, qtbot)
+    window.resize(1024, 640)
+    panel = window.annotations.panel
+    qtbot.waitUntil(lambda: panel.isVisible() and window.height() == 640)
+    draw(window, 0)
+    new_set(window, qtbot)
+    qtbot.waitUntil(lambda: panel.notice.text().startswith("Set 2 is empty"))
+    held = panel.tree.parentWidget()
+    assert held is not None
+    qtbot.waitUntil(lambda: panel.tree.height() >= panel.tree.minimumHeight())
+    assert panel.notice.isVisible()
+    assert panel.tree.geometry().bottom() < held.height()
+
+
 def test_who_reads_decides_where_a_stroke_goes(slide_window: MainWindow, qtbot: QtBot) -> None:
     window = slide_window
     ready(window, qtbot)

@@ -45,8 +45,8 @@ def origin_sentence(origin: Origin, bounds_px: tuple[float, float], *, is_stated
     where = f"the slide's bounds at {x:,.0f}, {y:,.0f} px, as QuPath's do"
     if origin == "slide":
         where = f"the corner of the slide, and not from its bounds at {x:,.0f}, {y:,.0f} px"
-    guess = "" if is_stated else "; the file does not say so, and --origin tells otherwise"
-    return f"{_NOTE} count from {where}{guess}"
+    guess = "the file does not say so (on the command line, --origin tells otherwise)"
+    return f"{_NOTE} count from {where}" + ("" if is_stated else f"; {guess}")
 
 
 def moved(annotation: Annotation, dx: float, dy: float) -> Annotation:

@@ -88,6 +88,10 @@ def cards(path: Path) -> Sequence[Path]:
 
 def _layout(path: Path) -> Layout:
     layout = layout_of(path)
+    if layout is None and not path.exists():
+        raise BundleError(
+            f"There is no folder or file {path}; check its name, and that its drive is connected."
+        )
     if layout is None:
         others = ", ".join(each.NAME for each in LAYOUTS[1:])
         raise BundleError(

@@ -34,7 +34,7 @@ def check_may_run(bundle: ModelBundle, *, is_confined: bool) -> None:
     raise BundleError(
         f"{bundle.name} is a TorchScript, a program that could read and write your files, and here "
         f"it cannot be confined: {confinement_gap() or 'the process is not confined.'} If you "
-        "trust who made it, allow it with --unconfined or in the settings."
+        "trust who made it, allow it in the settings, under AI (on the command line, --unconfined)."
     )
 
 

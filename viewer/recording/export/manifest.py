@@ -147,7 +147,7 @@ def _split_note(options: ExportOptions, sessions: list[ExportedSession]) -> str:
         if unnamed:
             return (
                 f"No table of patients names {unnamed:,} of {plural(len(slides), 'slide')}: each "
-                "counts as a patient of its own; see --patients."
+                "counts as a patient of its own (on the command line, --patients takes a table)."
             )
     return ""
 

@@ -147,8 +147,8 @@ def table_session(text: LogText, columns: Mapping[str, str], time_unit: str) -> 
     missing = [names[name] for name in _NEEDED if names[name] not in present]
     if missing:
         raise SessionError(
-            f'The log has no column "{missing[0]}": name its columns, for example '
-            f"--column time=T --column x=LEFT (it has {_listed(present)})."
+            f'The log has no column "{missing[0]}"; it has {_listed(present)}: rename them in the '
+            "log (on the command line, --column time=T --column x=LEFT names them)."
         )
     if not is_json:  # whose later rows may have more columns
         names = {name: theirs for name, theirs in names.items() if theirs in present}

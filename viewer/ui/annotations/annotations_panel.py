@@ -53,7 +53,7 @@ _MOST_UNFOLDED = 1000
 _WIDTHS_PX = {SIZE: 116, LOCK: 24, AUTHOR: 110, CHANGED: 140}
 _WIDE_PX = {AUTHOR: 440, CHANGED: 600}
 """The list shows these columns from these widths on."""
-_DESCRIPTION_PX, _LEAST_LIST_PX, _LEAST_LISTS_PX, _CLASSES_PX = 46, 92, 250, 172
+_DESCRIPTION_PX, _LEAST_LIST_PX, _LEAST_LISTS_PX, _CLASSES_PX = 46, 92, 300, 172
 
 
 class RenameKeeper(KeyKeeper):
@@ -285,6 +285,9 @@ class AnnotationsPanel(Panel):
         found_column.addWidget(self.notice)
         found_column.addWidget(self.filter)
         found_column.addWidget(self.tree, 1)
+        # A label that wraps tells too small a least height: what it says takes up to three lines.
+        lines_px = 3 * self.notice.fontMetrics().lineSpacing()
+        found.setMinimumHeight(lines_px + self.filter.sizeHint().height() + _LEAST_LIST_PX)
         lists = QSplitter(Qt.Orientation.Vertical, self)
         lists.setChildrenCollapsible(False)
         lists.addWidget(self.class_list)

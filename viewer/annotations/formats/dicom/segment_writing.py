@@ -209,5 +209,5 @@ class _Frames:
         if pixels > most:
             raise AnnotationFileError(
                 "the regions are too large for a segmentation at this scale: make its pixels "
-                "larger with --mpp, such as --mpp 2."
+                "larger (on the command line, --mpp 2)."
             )
