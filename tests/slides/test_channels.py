@@ -280,6 +280,23 @@ def test_a_composite_adds_colors_up() -> None:
     assert gaps[0].tolist() == [[0, 0, 0], [255, 0, 0], [0, 0, 0]]
 
 
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ((0.0, 5.0, 1e300), (0, 0, 255)),
+        ((-1e300, 5.0, 9.0), (0, 255, 255)),
+        ((-1.7e308, 0.0, 1.7e308, np.inf, np.nan), (0, 128, 255, 255, 0)),
+        ((0.0, 2e-60, 4e-60), (0, 128, 255)),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_floats_of_any_size(values: tuple[float, ...], shown: tuple[int, ...]) -> None:
+    finite = [value for value in values if np.isfinite(value)]
+    display = ChannelDisplay((255, 255, 255), min(finite), max(finite))
+    picture = composite(np.array([[values]], np.float64), [display])
+    assert picture[0, :, 0].tolist() == [*shown]
+
+
 def test_names_are_distinct() -> None:
     assert distinct_names(["", "A", "A", "A (2)"]) == ("Channel 1", "A", "A (2)", "A (2) (2)")
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from viewer.slides.source import RgbImage
 
 _GAMMA_STEPS = 4096
+_LEAST_SPAN, _MOST_SPAN = 1e-37, 1e37
+"""Between the values that are shown as black and as the full color, in 32 bits."""
 _EXACT_IN_FLOAT32 = ("uint8", "int8", "uint16", "int16", "float16", "float32")
 
 
@@ -84,8 +86,12 @@ def _share_of(plane: NDArray[Any], display: ChannelDisplay, out: NDArray[np.floa
     low, high = display.low, display.high
     kind = np.float32 if plane.dtype.name in _EXACT_IN_FLOAT32 else np.float64
     span = (high - low) or 1.0
-    np.subtract(plane, kind(low), out=out, dtype=kind, casting="unsafe")
-    np.multiply(out, np.float32(1 / span), out=out)
+    if _LEAST_SPAN < span < _MOST_SPAN:
+        np.subtract(plane, kind(low), out=out, dtype=kind, casting="unsafe")
+        np.multiply(out, np.float32(1 / span), out=out)
+    else:  # of which 32 bits hold neither the differences nor the factor
+        halves = plane.astype(np.float64) / 2 - low / 2
+        np.divide(halves, high / 2 - low / 2 or 0.5, out=out, casting="unsafe")
     np.fmax(out, np.float32(0), out=out)
     np.fmin(out, np.float32(1), out=out)
     if display.gamma != 1.0:
