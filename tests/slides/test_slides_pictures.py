@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -156,6 +158,42 @@ def test_resolution_that_is_for_a_printer(tmp_path: Path, dpi: int) -> None:
     path = tmp_path / "printed.tif"
     tifffile.imwrite(path, picture(), photometric="rgb", resolution=(dpi, dpi), resolutionunit=2)
     first_tile(path)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize(
+    "kind", ["fax.tif", "no-unit.tif", "fax.jpg", "no-unit.jpg", "no-unit.png"]
+)
+def test_pixels_of_unknown_size_that_are_not_square(
+    tmp_path: Path, kind: str, orientation: int
+) -> None:
+    path = tmp_path / kind
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.fromarray(picture())
+    if path.suffix == ".tif":
+        tifffile.imwrite(
+            path, picture(), photometric="rgb", resolution=(196, 98), metadata=None,
+            resolutionunit=2 if kind == "fax.tif" else 1,
+            extratags=[(274, 3, 1, orientation, True)],
+        )  # fmt: skip
+    elif kind == "fax.jpg":
+        image.save(path, dpi=(196, 98), exif=exif)
+    elif path.suffix == ".jpg":
+        image.save(path, exif=exif)
+        data = path.read_bytes()
+        path.write_bytes(data[:13] + struct.pack(">BHH", 0, 2, 1) + data[18:])
+    else:
+        image.save(path, dpi=(300, 300), exif=exif)
+        data = path.read_bytes()
+        at = data.index(b"pHYs")
+        chunk = b"pHYs" + struct.pack(">IIB", 2, 1, 0)
+        path.write_bytes(data[:at] + chunk + zlib.crc32(chunk).to_bytes(4, "big") + data[at + 17 :])
+    with closing(open_here(path)) as source:
+        assert source.info.optics.mpp_um is None
+        ratio = "0.5" if orientation == 1 else "2"
+        said = f"Its pixels are not square ({ratio} times as wide as high): shapes are shown "
+        assert any(note.startswith(said) for note in source.info.notes)
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp"])

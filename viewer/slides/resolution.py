@@ -49,7 +49,11 @@ def believable_mpp_um(x_um: float, y_um: float) -> tuple[float, float] | None:
     return (x_um, y_um) if is_scan else None
 
 
-def scale_doubt(optics: Optics, rejected_um: tuple[float, float] | None = None) -> str:
+def scale_doubt(
+    optics: Optics,
+    rejected_um: tuple[float, float] | None = None,
+    sides: tuple[float, float] | None = None,
+) -> str:
     """Return what is to be said of a pixel size, else "".
 
     That is where it is far from what the objective's power or any scan allows, and where pixels are
@@ -59,9 +63,11 @@ def scale_doubt(optics: Optics, rejected_um: tuple[float, float] | None = None) 
     ----------
     rejected_um
         What the file says, in x and y, where that was not believed.
+    sides
+        Width and height of a pixel in any unit, where the file tells them.
     """
     doubt = _power_doubt(optics, rejected_um) or _size_doubt(optics)
-    return " ".join(filter(None, (doubt, _oblong(optics))))
+    return " ".join(filter(None, (doubt, _oblong(optics, sides))))
 
 
 def _power_doubt(optics: Optics, rejected_um: tuple[float, float] | None) -> str:
@@ -89,8 +95,9 @@ def _size_doubt(optics: Optics) -> str:
     )
 
 
-def _oblong(optics: Optics) -> str:
-    x_um, y_um = optics.mpp_um or (1.0, 1.0)
-    if max(x_um, y_um) < _OBLONG * min(x_um, y_um):
+def _oblong(optics: Optics, sides: tuple[float, float] | None) -> str:
+    x, y = optics.mpp_um or sides or (1.0, 1.0)
+    if max(x, y) < _OBLONG * min(x, y):
         return ""
-    return f"Its pixels are not square ({x_um:.3g} × {y_um:.3g} µm): shapes are shown stretched."
+    said = f"{x:.3g} × {y:.3g} µm" if optics.mpp_um else f"{x / y:.3g} times as wide as high"
+    return f"Its pixels are not square ({said}): shapes are shown stretched."

@@ -153,7 +153,7 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
         properties={"image.format": kind, "image.mode": picture.mode},
         notes=(
             *_notes(path, picture, exif),
-            *filter(None, [scale_doubt(optics)]),
+            *filter(None, [scale_doubt(optics, sides=_shape(picture, orientation))]),
             *_stretch_note(shown, chunks),
         ),
         display_range=shown,
@@ -266,10 +266,25 @@ def _orientation(exif: Image.Exif) -> int:
 
 def _mpp_um(picture: Image.Image, orientation: int) -> tuple[float, float] | None:
     """Return the pixel size; None where the image says nothing, or what is for printers."""
-    across_dpi, down_dpi = (float(dpi) for dpi in picture.info.get("dpi", (0, 0)))
-    if not (across_dpi > 0 and down_dpi > 0):
+    sides = _sides(picture.info.get("dpi"), orientation)
+    return believable_mpp_um(*sides) if sides else None
+
+
+def _shape(picture: Image.Image, orientation: int) -> tuple[float, float] | None:
+    """Return width and height of a pixel in any unit; None where the image tells none."""
+    info = picture.info
+    # Pillow takes 72 dpi for an EXIF without resolution, whatever JFIF says.
+    of_jfif = info.get("jfif_density") if info.get("jfif_unit") == 0 else None
+    is_oblong = of_jfif is not None and of_jfif[0] != of_jfif[1]
+    told = of_jfif if is_oblong else info.get("dpi") or info.get("aspect")
+    return _sides(told, orientation)
+
+
+def _sides(per_inch: tuple[float, float] | None, orientation: int) -> tuple[float, float] | None:
+    across, down = (float(count) for count in per_inch or (0, 0))
+    if not (across > 0 and down > 0):
         return None
-    return believable_mpp_um(*upright_size(orientation, _INCH_UM / across_dpi, _INCH_UM / down_dpi))
+    return upright_size(orientation, _INCH_UM / across, _INCH_UM / down)
 
 
 def _profile(path: Path, picture: ImageFile) -> bytes | None:

@@ -201,6 +201,12 @@ def raw_resolution_um(page: TiffPage) -> tuple[float, float] | None:
     return um / per_unit[0], um / per_unit[1]
 
 
+def pixel_sides(page: TiffPage) -> tuple[float, float] | None:
+    """Return width and height of a pixel by the resolution tags, whatever their unit."""
+    per_unit = _per_unit(page)
+    return None if per_unit is None else (1 / per_unit[0], 1 / per_unit[1])
+
+
 def tiff_properties(page: TiffPage) -> dict[str, str]:
     """Return the tags that are numbers or text, as text."""
     return {

@@ -31,6 +31,7 @@ from viewer.slides.readers.tiff.layout import TiffImage, tiff_images
 from viewer.slides.readers.tiff.level import LevelChunks
 from viewer.slides.readers.tiff.metadata import (
     icc_profile,
+    pixel_sides,
     profile_note,
     raw_resolution_um,
     tiff_properties,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from tifffile import TiffPage
 
     from viewer.geometry import Optics
     from viewer.slides.readers.jpeg_tiles import DirectTiles, TilePlaces
@@ -165,7 +167,7 @@ def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) ->
         sample_note(page),
         *(() if is_channels else (*colors.notes, stretch_note(page, colors.samples))),
         *(hidden_channels(image.stack, len(image.levels[0].pages)) if axes.is_rgb else ()),
-        scale_doubt(optics, raw_resolution_um(page)),
+        scale_doubt(optics, raw_resolution_um(page), _upright_sides(page, levels[0].orientation)),
         profile_note([level.page for level in image.levels]),
         _NO_PROFILE if is_channels and profile else "",
         "" if axes.channels or profile else colorimetry_note(page),
@@ -190,6 +192,12 @@ def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) ->
     )
     flat = levels if stack.samples or axes.has_planes else _with_overview(levels)
     return TiffSource(path, files, flat, info, beside, stack)
+
+
+def _upright_sides(page: TiffPage, orientation: int) -> tuple[float, float] | None:
+    """Return width and height of a pixel as it is seen, in any unit."""
+    found = pixel_sides(page)
+    return None if found is None else upright_size(orientation, *found)
 
 
 def _upright_optics(optics: Optics, orientation: int) -> Optics:
