@@ -123,6 +123,8 @@ def _curve(power: float, count: int) -> tuple[int, int, int, list[int], bool]:
         ([_curve(1, 1)], "its curve (TIFF without ICC profile) is not read."),
         ([_curve(1.8, 3), _PRIMARIES_OF_NTSC], "its curve and its primaries (TIFF"),
         ([(319, 5, 6, _fractions(*[0.0] * 6), True)], ""),
+        ([(532, 5, 6, _fractions(*[0, 255] * 3), True)], ""),
+        ([(532, 5, 6, _fractions(*[16, 235] * 3), True)], "its black and white (TIFF without ICC"),
     ],
 )
 def test_colors_of_a_tiff(tmp_path: Path, tags: list[Any], said: str) -> None:

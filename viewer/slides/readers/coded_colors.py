@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from tifffile import DATATYPE, PHOTOMETRIC
 
 from viewer.limits import COLOR_PROFILE_BYTES, open_regular
-from viewer.slides.readers.tiff.page_tags import rationals
+from viewer.slides.readers.tiff.page_tags import bits_per_sample, rationals
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
     from typing import BinaryIO
 
@@ -24,7 +25,7 @@ _SRGB_GAMMA, _GAMMA_TOLERANCE = 0.45455, 0.02
 _SRGB_CHROMATICITY = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
 _CHROMATICITY_TOLERANCE = 0.01
 _KINDS_OF_RGB = (PHOTOMETRIC.RGB, PHOTOMETRIC.PALETTE, PHOTOMETRIC.YCBCR)
-_CURVE, _WHITE, _PRIMARY_COLORS = 301, 318, 319
+_CURVE, _WHITE, _PRIMARY_COLORS, _BLACK_AND_WHITE = 301, 318, 319, 532
 """Tags of a TIFF."""
 _MIDDLE, _SRGB_AT_MIDDLE, _CURVE_TOLERANCE = 128, 0.2158, 0.03
 """A sample of 8 bits, the light that it stands for in sRGB, and what else is near enough."""
@@ -70,7 +71,8 @@ def coded_color_note(path: Path, kind: str | None, info: dict[Any, Any]) -> str:
     gamma, chromaticity = info.get("gamma"), info.get("chromaticity")
     is_other = bool(gamma) and abs(gamma - _SRGB_GAMMA) > _GAMMA_TOLERANCE
     has_own = bool(chromaticity) and not _is_srgb(chromaticity)
-    return _stated_note("PNG", f"gamma {gamma:.4g}" if is_other else "", has_primaries=has_own)
+    primaries = "primaries" if has_own else ""
+    return _stated_note("PNG", f"gamma {gamma:.4g}" if is_other else "", [primaries])
 
 
 def exif_color_note(exif: Image.Exif) -> str:
@@ -91,7 +93,7 @@ def _is_adobe_by_name(exif: Image.Exif) -> bool:
 def colorimetry_note(page: TiffPage) -> str:
     """Return a sentence on colors of a TIFF without ICC profile that are shown as sRGB and are not.
 
-    Its tags may tell a white, primaries and a curve.
+    Its tags may tell a white, primaries, a curve, and the samples of black and white.
     """
     if page.photometric not in _KINDS_OF_RGB:
         return ""
@@ -101,7 +103,11 @@ def colorimetry_note(page: TiffPage) -> str:
     has_own = all(value > 0 for value in chromaticity) and not _is_srgb(chromaticity)
     light = _light_at_middle(page)
     is_other = light is not None and abs(light - _SRGB_AT_MIDDLE) > _CURVE_TOLERANCE
-    return _stated_note("TIFF", "curve" if is_other else "", has_primaries=has_own)
+    full = float((1 << bits_per_sample(page)) - 1)
+    ends = rationals(page, _BLACK_AND_WHITE, 6) if page.photometric == PHOTOMETRIC.RGB else None
+    has_ends = ends is not None and ends != (0.0, full) * 3
+    more = ("black and white" if has_ends else "", "primaries" if has_own else "")
+    return _stated_note("TIFF", "curve" if is_other else "", more)
 
 
 def bmp_profile(path: Path) -> bytes | None:
@@ -129,9 +135,10 @@ def _light_at_middle(page: TiffPage) -> float | None:
     return curve[_MIDDLE] / curve[-1] if curve[-1] else None
 
 
-def _stated_note(kind: str, curve: str, *, has_primaries: bool) -> str:
-    stated = " and its ".join(filter(None, (curve, "primaries" if has_primaries else "")))
-    verb = "are" if has_primaries else "is"
+def _stated_note(kind: str, curve: str, more: Iterable[str]) -> str:
+    several = [*more]
+    stated = " and its ".join(filter(None, (curve, *several)))
+    verb = "are" if any(several) else "is"
     said = f"Shown as sRGB: its {stated} ({kind} without ICC profile) {verb} not read."
     return said if stated else ""
 
