@@ -237,6 +237,27 @@ def test_the_top_bar_says_case_and_slide(
     assert said == {"Slide S23-1234 / A1 HE", "Slide consults / liver.svs"}
 
 
+def test_keys_alone_filter_the_list_of_slides_and_open_one(
+    window: MainWindow, sample_slide: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    folder = tmp_path / "consults"
+    folder.mkdir()
+    for name in ("S23-1 A1 HE.svs", "liver.svs"):
+        shutil.copy(sample_slide, folder / name)
+    pane, slides = window.panes.active, window.slides
+    with qtbot.waitSignal(pane.opened, timeout=20_000):
+        window.open_paths([folder])
+    qtbot.waitUntil(slides.search.isVisible)
+    assert pane.path == folder / "liver.svs"
+    slides.search.setFocus()
+    qtbot.keyClicks(slides.search, "s23")
+    qtbot.keyClick(slides.search, Qt.Key.Key_Down)
+    assert slides.view.hasFocus()
+    with qtbot.waitSignal(pane.opened, timeout=20_000):
+        qtbot.keyClick(slides.view, Qt.Key.Key_Return)
+    assert pane.path == folder / "S23-1 A1 HE.svs"
+
+
 def test_the_title_is_never_that_of_no_slide_while_the_next_opens(
     window: MainWindow, sample_slide: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:

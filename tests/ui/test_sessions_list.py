@@ -176,6 +176,13 @@ def test_an_empty_list_says_what_to_do(panel: SessionsPanel, qtbot: QtBot) -> No
     assert typed == ["anna"]
 
 
+def test_down_goes_from_the_filter_to_the_list(panel: SessionsPanel, qtbot: QtBot) -> None:
+    panel.filter.setFocus()
+    qtbot.keyClick(panel.filter, Qt.Key.Key_Down)
+    assert panel.list.hasFocus()
+    assert panel.list.currentIndex().row() == 0
+
+
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with five sessions of two slides, of which one was open on this machine."""

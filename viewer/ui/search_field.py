@@ -11,7 +11,7 @@ from viewer.canvas.qt_guard import guarded
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QKeyEvent
-    from PySide6.QtWidgets import QWidget
+    from PySide6.QtWidgets import QAbstractItemView, QWidget
 
 _ONWARD = (Qt.Key.Key_Down, Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
@@ -33,3 +33,11 @@ class SearchField(QLineEdit):
             self.went_on.emit()
         else:
             super().keyPressEvent(event)
+
+
+def go_to_row(view: QAbstractItemView, row: int) -> None:
+    """Put the keyboard on a row of a list, selected; nothing where there is no such row."""
+    index = view.model().index(row, 0)
+    if index.isValid():
+        view.setCurrentIndex(index)
+        view.setFocus(Qt.FocusReason.OtherFocusReason)

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QGridLayout,
     QLabel,
-    QLineEdit,
     QListView,
     QPushButton,
     QStackedWidget,
@@ -22,6 +21,7 @@ from viewer.canvas.qt_guard import guarded
 from viewer.plurals import plural
 from viewer.ui.recording.color_key import magnification_key
 from viewer.ui.recording.sessions_model import SessionDelegate, SessionsModel
+from viewer.ui.search_field import SearchField, go_to_row
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import KeyedList, put_rows, rows_in_sight, selected_runs
 
@@ -74,10 +74,8 @@ class SessionsPanel(Panel):
         self._is_previewed = False
 
     def build(self) -> None:
-        self.filter = QLineEdit(self)
-        self.filter.setPlaceholderText("Filter by slide, reader, date or title")
-        self.filter.setAccessibleName("Filter sessions")
-        self.filter.setClearButtonEnabled(True)
+        self.filter = SearchField("Filter by slide, reader, date or title", "Filter sessions", self)
+        self.filter.went_on.connect(lambda: go_to_row(self.list, 0))
         self.list = _SessionList(self)
         self.list.setModel(self.model)
         self.list.setItemDelegate(SessionDelegate(self.list))

@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QLabel,
-    QLineEdit,
     QMenu,
     QPushButton,
     QStackedWidget,
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from viewer.canvas.qt_guard import guarded
 from viewer.slides.remote.address import is_address
+from viewer.ui.search_field import SearchField, go_to_row
 from viewer.ui.shell.panel import Panel
 from viewer.ui.slides.slide_list import SlideListModel
 from viewer.ui.slides.slide_row import PICTURE_SIZE, SlideRowDelegate
@@ -186,11 +186,10 @@ class SlidesPanel(Panel):
     # Made once -------------------------------------------------------------------------------
 
     def _make_filters(self) -> None:
-        self.search = QLineEdit(self)
-        self.search.setPlaceholderText("Filter")
+        whole = "Filter the slides by name, case, block or stain"
+        self.search = SearchField("Filter", whole, self)
         self.search.setToolTip("Filter by name, case, block or stain")
-        self.search.setClearButtonEnabled(True)
-        self.search.setAccessibleName("Filter the slides by name, case, block or stain")
+        self.search.went_on.connect(self._go_to_found)
         self.search.textChanged.connect(lambda _: self._filter())
         self.filter = QComboBox(self)
         self.filter.setAccessibleName("Slides shown")
@@ -340,6 +339,11 @@ class SlidesPanel(Panel):
         self._show_nothing()
         self._choose(self.model.current)
         self._tell_chosen()
+
+    def _go_to_found(self) -> None:
+        """Put the keyboard on the first slide found; that on screen is listed in any case."""
+        keys = self.model.keys
+        go_to_row(self.view, next((r for r, k in enumerate(keys) if k != self.model.current), 0))
 
     def _choose(self, key: str) -> None:
         row = self.model.row_of(key)
