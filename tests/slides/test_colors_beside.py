@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import struct
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -206,7 +207,14 @@ def test_those_in_jpegs_of_a_mirax_slide(tmp_path: Path) -> None:
         _assert_shown(source, "macro", WIDE)
         _assert_shown(source, "thumbnail", None)
     index = path.with_suffix("") / "Index.dat"
-    index.write_bytes(index.read_bytes()[:40])
+    stored = index.read_bytes()
+    index.write_bytes(stored[:40])
+    assert jpegs_beside(path, "mirax") == {}
+    # As if the record lay in a file that the slide does not have.
+    index.write_bytes(stored.replace(struct.pack("<i", 0), struct.pack("<i", 7)))
+    assert jpegs_beside(path, "mirax") == {}
+    ini = index.with_name("Slidedat.ini")
+    ini.write_text(ini.read_text(encoding="utf-8").replace("SLIDE_ID", "ID"), encoding="utf-8")
     assert jpegs_beside(path, "mirax") == {}
 
 

@@ -48,7 +48,9 @@ def jpegs_beside(path: Path, vendor: str) -> dict[str, bytes]:
     find = finders.get(vendor)
     try:
         return {} if find is None else dict(find(path))
-    except (TiffDirectoryError, OSError, ValueError, struct.error, ElementTree.ParseError):
+    except (
+        TiffDirectoryError, OSError, ValueError, LookupError, struct.error, ElementTree.ParseError,
+    ):  # fmt: skip
         return {}
 
 
