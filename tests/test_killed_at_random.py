@@ -54,7 +54,7 @@ for count in range(2001, 2020):
 def kill_at_random(
     program: str, arguments: list[object], kills: int, check: Callable[[list[bytes]], object]
 ) -> None:
-    """Run a program to its end once, then kill it at moments of that time; look what it left.
+    """Run a program to its end, then kill it at moments of that time; look what it left.
 
     Parameters
     ----------
@@ -62,10 +62,12 @@ def kill_at_random(
         Takes the lines that the program had said.
     """
     words = [sys.executable, "-c", program, *map(str, arguments)]
-    begin_s = time.perf_counter()
-    whole = forked_programs.run(words, check=True, timeout=120, capture_output=True)
-    took_s = time.perf_counter() - begin_s
-    check(whole.stdout.splitlines())
+    took_s = 0.0
+    for _ in range(2):  # the first time what it imports is imported
+        begin_s = time.perf_counter()
+        whole = forked_programs.run(words, check=True, timeout=120, capture_output=True)
+        took_s = time.perf_counter() - begin_s
+        check(whole.stdout.splitlines())
     moments = random.Random(0)
     for _ in range(kills):
         with forked_programs.Popen(words, stdout=subprocess.PIPE) as child:
@@ -93,7 +95,7 @@ def test_a_deidentified_copy_is_the_old_or_the_new_one(
 def test_an_imported_session_is_there_once_and_whole(tmp_path: Path, kills: int) -> None:
     log, library = tmp_path / "log.tsv", tmp_path / "library"
     columns = "Timestamp", "X", "Y", "Width", "Height", "Downsample factor", "Rotation"
-    views = [f"{n * 40}\t{n % 900}\t{n % 700}\t1000\t800\t1.0\t0" for n in range(4000)]
+    views = [f"{n * 40}\t{n % 900}\t{n % 700}\t1000\t800\t1.0\t0" for n in range(12_000)]
     log.write_text("\n".join(["\t".join(columns), *views]) + "\n")
 
     def check(_said: list[bytes]) -> None:
