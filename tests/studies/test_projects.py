@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from project_steps import make_slide
+from small_disks import fill, small_disk
 
 from viewer.annotations.palette import PaletteClass
 from viewer.studies.finding import (
@@ -119,6 +120,17 @@ def test_a_damaged_file_names_the_state_before_the_last_change(tmp_path: Path) -
         read_project(tmp_path)
     shutil.copy(tmp_path / "project.previous.json", tmp_path / "project.json")
     assert read_project(tmp_path).slides == (slide("a"),)
+
+
+def test_a_full_disk_spoils_no_damaged_file_that_was_kept_before(tmp_path: Path) -> None:
+    with small_disk(tmp_path, "1m") as disk:
+        create_project(disk, Project())
+        (disk / "project.damaged.json").write_bytes(b"kept before" * 2000)
+        (disk / "project.json").write_bytes(b"torn" * 20_000)
+        fill(disk)
+        with pytest.raises(ProjectError, match="no copy of it can be kept"):
+            read_project(disk)
+        assert (disk / "project.damaged.json").read_bytes() == b"kept before" * 2000
 
 
 def test_a_newer_project_is_left_alone(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -162,7 +161,8 @@ def _damaged(folder: Path, what: str) -> ProjectError:
     """Keep a copy, so that nothing that is tried afterwards can cost anything."""
     problem = f"The {PROJECT_FILE} in {folder} {what}"
     try:
-        shutil.copy2(folder / PROJECT_FILE, folder / _DAMAGED)
+        damaged = read_regular(folder / PROJECT_FILE, JSON_BYTES)
+        atomic_write_bytes(folder / _DAMAGED, damaged, kept=True)
         problem += f"; a copy is kept as {_DAMAGED}"
     except OSError:
         problem += "; no copy of it can be kept"
