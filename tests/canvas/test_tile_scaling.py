@@ -7,10 +7,10 @@ import logging
 import subprocess
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -353,21 +353,38 @@ def test_a_thread_that_was_waited_for_too_long_is_not_asked_for_a_while(
         return _painted(layer, source, INSIDE)
 
     expected = painted()
-    helped, begun = 0, threading.Event()
+    helped, begun, awaited = 0, threading.Event(), threading.Event()
+    clock_s, has_drawn = 0.0, False
     make_all = tile_scaling._make_all
 
     def make_all_slowly(calls: deque[Any]) -> None:
-        nonlocal helped
+        nonlocal helped, clock_s, has_drawn
         if threading.current_thread() is not threading.main_thread():
             helped += 1
             begun.set()
-            time.sleep(own_s + 0.05)
-        else:
-            if time.monotonic() >= scaler._alone_until_s and begun.wait(0.2):
-                begun.clear()
-            time.sleep(own_s)
+            assert awaited.wait(20)
+            awaited.clear()
+            clock_s += 0.05
+            make_all(calls)
+            return
+        is_helped = tile_scaling._LATE_S > 0 and clock_s >= scaler._alone_until_s
+        if is_helped:
+            assert begun.wait(20)
+            begun.clear()
+        clock_s += own_s
         make_all(calls)
+        has_drawn = is_helped
 
+    def now_s() -> float:
+        """Tell the time of the test; who has drawn looks at it as they begin to wait."""
+        nonlocal has_drawn
+        begins_to_wait_s = clock_s
+        if has_drawn and threading.current_thread() is threading.main_thread():
+            has_drawn = False
+            awaited.set()
+        return begins_to_wait_s
+
+    monkeypatch.setattr(tile_scaling, "time", SimpleNamespace(monotonic=now_s))
     monkeypatch.setattr(tile_scaling, "_make_all", make_all_slowly)
     monkeypatch.setattr(tile_scaling, "_LATE_S", -1.0)
     assert (painted() == expected).all()

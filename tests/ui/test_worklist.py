@@ -136,8 +136,8 @@ def test_the_next_slide_is_there_before_its_key(
     make_slide(study / OTHER, 99)
     press(qtbot, reading, Qt.Key.Key_PageDown)
     # One that was replaced since it was opened ahead is not taken for the one that it was.
-    qtbot.waitUntil(pane.bars.notice.isVisible, timeout=20_000)
-    assert "changed" in pane.bars.notice.sentence.text()
+    qtbot.waitUntil(lambda: "changed" in pane.bars.notice.sentence.text())
+    assert pane.bars.notice.isVisible()
 
 
 def test_a_tile_that_could_not_be_read_ahead_is_said_once_its_slide_is_shown(
