@@ -118,8 +118,7 @@ class _Cells(msgspec.Struct, frozen=True):
 
 def score_lines(objects: Objects, names: Sequence[str], scope: ScoreScope) -> list[ScoreLine]:
     """Return the scores of cells whose classes have these names."""
-    inside = _within(objects.centroids.astype(np.float64), scope.regions)
-    cells = _cells(objects, names, inside, scope)
+    cells = _cells(objects, names, scope)
     tumor = cells.roles.get("tumor")
     scored = cells.graded(tumor)
     what = "cells" if tumor is None else "tumor cells"
@@ -132,8 +131,7 @@ def score_numbers(objects: Objects, names: Sequence[str], scope: ScoreScope) -> 
 
     Cells of the class Tumor alone are scored where there are some, or regions of that class.
     """
-    inside = _within(objects.centroids.astype(np.float64), scope.regions)
-    cells = _cells(objects, names, inside, scope)
+    cells = _cells(objects, names, scope)
     tumor = cells.roles.get("tumor")
     scored = cells.graded(tumor)
     ends, score = scored.interval, scored.allred
@@ -322,9 +320,9 @@ def _region_shares(
     return ([100 * area / whole for area in areas], indices) if len(areas) > 1 else None
 
 
-def _cells(
-    objects: Objects, names: Sequence[str], inside: NDArray[np.bool_], scope: ScoreScope
-) -> _Cells:
+def _cells(objects: Objects, names: Sequence[str], scope: ScoreScope) -> _Cells:
+    """Return the cells within the regions of a scope."""
+    inside = _within(objects.centroids.astype(np.float64), scope.regions)
     order = {NEGATIVE: 0, GRADES[0]: 1, GRADES[1]: 2, GRADES[2]: 3, POSITIVE: 4}
     grade_of = np.array([order.get(name.rpartition(":")[2].strip(), -1) for name in names] or [-1])
     xy, classes = objects.centroids[inside].astype(np.float64), objects.classes[inside]
