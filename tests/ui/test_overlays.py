@@ -53,6 +53,7 @@ from viewer.ui.overlays.overlay import Overlay
 from viewer.ui.overlays.overlay_run import OverlayRun
 from viewer.ui.overlays.score_question import ScoreQuestion
 from viewer.ui.overlays.settings_pages import QueryPage
+from viewer.ui.slides.pixel_size_dialog import PixelSizeDialog
 
 Kind = TypeVar("Kind")
 _PATIENCE_MS = 60_000
@@ -486,6 +487,23 @@ def test_the_table_lists_the_objects_also_beside_a_heatmap(
     field_window.commands["overlays.density"].trigger()
     density = open_dialog(field_window, DensityDialog, qtbot)
     assert "Objects of Nuclei" in density.findChildren(QLabel)[0].text()
+
+
+def test_a_model_waits_on_a_slide_without_pixel_size_until_it_is_set(
+    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    _heatmap(slide_window, "Tissue likeness", qtbot)
+    plain = tmp_path / "plain.png"
+    Image.new("RGB", (900, 900), (200, 60, 160)).save(plain)
+    show_slide(slide_window, plain, qtbot)
+    pane, overlays = slide_window.panes.active, slide_window.overlays
+    assert "Tissue likeness will go on once" in slide_window.status.currentMessage()
+    assert overlays.all_of(pane) == []
+    qtbot.mouseClick(pane.bars.scale_hint.button, Qt.MouseButton.LeftButton)
+    dialog = open_dialog(slide_window, PixelSizeDialog, qtbot)
+    qtbot.keyClicks(dialog.size_um, "0.5")
+    qtbot.keyClick(dialog, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: [r.origin.name for r in overlays.all_of(pane)] == ["Tissue likeness"])
 
 
 @pytest.mark.usefixtures("known_nuclei")

@@ -296,15 +296,28 @@ class OverlaysController(QObject):
         if pane is self._window.panes.active:
             self._earlier.show()
         if pane.awaits_slide:
-            self._kept_on[pane] = bundles
+            self._kept_on[pane] = bundles or self._kept_on.get(pane, [])
+        elif pane.source is None:
+            self._kept_on.pop(pane, None)
+        elif pane.canvas.optics.mpp_um is None and not self.hidden_by(pane):
+            self._say_waiting(self._kept_on.get(pane, []))
         else:
-            kept = self._kept_on.pop(pane, [])
-            if pane.source is not None and not self._why_not(pane):
-                for bundle in kept:
-                    self._begin(pane, bundle)
-                self._restack(pane)
+            self._begin_kept(pane)
         self._show_active()
         self._prepare(self.panel.isVisible())
+
+    def _begin_kept(self, pane: SlidePane) -> None:
+        """Turn the models on that were on for the slide before."""
+        kept = self._kept_on.pop(pane, [])
+        if not self._why_not(pane):
+            for bundle in kept:
+                self._begin(pane, bundle)
+            self._restack(pane)
+
+    def _say_waiting(self, kept: list[ModelBundle]) -> None:
+        if kept:
+            names = " and ".join(bundle.name for bundle in kept)
+            self._window.say(f"{names} will go on once the pixel size of this slide is set.")
 
     def _prepare(self, is_visible: bool) -> None:
         """Have a model process ready where one may be wanted soon.
@@ -335,12 +348,16 @@ class OverlaysController(QObject):
         if ended:
             names = " and ".join(run.origin.name for run in ended)
             self._window.say(f"The pixel size changed: {names} ended. Turn it on again.")
+        if mpp_um is not None and pane.source is not None and not pane.awaits_slide:
+            self._begin_kept(pane)
         self._show_active()
 
     def _on_panes_changed(self) -> None:
         for pane in [each for each in self._stacks.panes if each not in self._window.panes.panes]:
             self._say_left_undone(self.all_of(pane))
             self._stacks.end_all(pane)
+        for pane in [each for each in self._kept_on if each not in self._window.panes.panes]:
+            del self._kept_on[pane]
         self._show_active()
 
     def _say_left_undone(self, runs: list[Overlay]) -> None:
