@@ -315,7 +315,8 @@ class OverlaysController(QObject):
             self._restack(pane)
 
     def _say_waiting(self, kept: list[ModelBundle]) -> None:
-        if kept:
+        """Say so where nothing is said of the slide itself; the page AI says it in any case."""
+        if kept and not self._window.status.currentMessage():
             names = " and ".join(bundle.name for bundle in kept)
             self._window.say(f"{names} will go on once the pixel size of this slide is set.")
 
