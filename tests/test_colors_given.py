@@ -173,6 +173,7 @@ def test_an_unfinished_export_with_stored_colors_is_not_gone_on_with(tmp_path: P
     parts = tmp_path / "out" / ".parts"
     parts.mkdir(parents=True)
     (parts / "options.json").write_bytes(msgspec.json.encode(before))
+    (parts / "20261123T080000Z-0").mkdir()
     with pytest.raises(ExportError, match="unfinished export with other options"):
         export_sessions([folder], tmp_path / "out", options)
     assert "colors" not in ExportOptions(format="parquet").key

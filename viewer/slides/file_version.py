@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from viewer.errors import reason_of
 from viewer.slides.errors import SlideChangedError, SlideLostError
-from viewer.slides.slide_files import slide_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,6 +83,8 @@ class FileVersion:
     """
 
     def __init__(self, path: Path, files: Sequence[Path] = ()) -> None:
+        from viewer.slides.slide_files import slide_files  # it knows all formats of several files
+
         self.path = path
         self._looks = {name: look_at(name) for name in map(str, files or slide_files(path))}
         self._opened_as = (os.path.realpath(path), *self._looks.values())
