@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pydicom
-from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate
-from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.uid import UID, ExplicitVRLittleEndian, RLELossless, generate_uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,3 +90,32 @@ def write_slide(
         setattr(slide, name, value)
     slide.save_as(path, enforce_file_format=True)
     return path
+
+
+def run_lengths(tile: NDArray[Any]) -> bytes:
+    """Return a tile as a frame of RLE Lossless."""
+    one = Dataset()
+    one.file_meta = FileMetaDataset()
+    one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    one.Rows, one.Columns = tile.shape[:2]
+    one.SamplesPerPixel = 3 if tile.ndim == 3 else 1
+    one.PhotometricInterpretation = "RGB" if tile.ndim == 3 else "MONOCHROME2"
+    one.PlanarConfiguration = 0
+    one.BitsAllocated = one.BitsStored = 8 * tile.itemsize
+    one.HighBit = one.BitsStored - 1
+    one.PixelRepresentation, one.NumberOfFrames = 0, 1
+    one.PixelData = tile.tobytes()
+    one["PixelData"].VR = "OB" if tile.itemsize == 1 else "OW"
+    one.compress(RLELossless, generate_instance_uid=False)
+    return next(generate_frames(one.PixelData, number_of_frames=1))
+
+
+def frame_at(column: int, row: int) -> Dataset:
+    """Return what says where a frame lies, its column and row counted from 1."""
+    place, frame = Dataset(), Dataset()
+    place.ColumnPositionInTotalImagePixelMatrix = column
+    place.RowPositionInTotalImagePixelMatrix = row
+    for axis in "XYZ":
+        setattr(place, f"{axis}OffsetInSlideCoordinateSystem", 0)
+    frame.PlanePositionSlideSequence = [place]
+    return frame

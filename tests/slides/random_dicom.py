@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import imagecodecs
 import numpy as np
 import pydicom
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
+from dicom_steps import frame_at, run_lengths
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, encapsulate_extended
 from pydicom.uid import (
     UID,
     ExplicitVRLittleEndian,
@@ -90,7 +91,7 @@ def write_random_dicom(path: Path, template: Path, seed: int) -> RandomDicom:
     _describe(slide, layout, (height, width), (rows, columns), len(tiles))
     if is_sparse:
         slide.DimensionOrganizationType = "TILED_SPARSE"
-        slide.PerFrameFunctionalGroupsSequence = [_placed(x + 1, y + 1) for x, y in places]
+        slide.PerFrameFunctionalGroupsSequence = [frame_at(x + 1, y + 1) for x, y in places]
     how = _store(slide, [_coded(tile, layout) for tile in tiles], layout, rng)
     slide.save_as(path, enforce_file_format=True)
     return RandomDicom(f"seed {seed}: {layout}, {how}, sparse {is_sparse}", shown, tolerance)
@@ -131,7 +132,7 @@ def _coded(tile: NDArray[Any], layout: _Layout) -> bytes:
             stored = np.moveaxis(tile, 2, 0) if layout.is_planar else tile
             return np.ascontiguousarray(stored).tobytes()
         case _ if layout.syntax == RLELossless:
-            return _run_lengths(tile)
+            return run_lengths(tile)
         case _ if layout.syntax == JPEGLSLossless:
             room = 2 * tile.nbytes + 1024  # noise takes more than it has
             return bytes(imagecodecs.jpegls_encode(tile, out=room))
@@ -152,23 +153,6 @@ def _coded(tile: NDArray[Any], layout: _Layout) -> bytes:
             return bytes(imagecodecs.jpeg8_encode(tile, lossless=True))
 
 
-def _run_lengths(tile: NDArray[Any]) -> bytes:
-    one = Dataset()
-    one.file_meta = FileMetaDataset()
-    one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    one.Rows, one.Columns = tile.shape[:2]
-    one.SamplesPerPixel = 3 if tile.ndim == 3 else 1
-    one.PhotometricInterpretation = "RGB" if tile.ndim == 3 else "MONOCHROME2"
-    one.PlanarConfiguration = 0
-    one.BitsAllocated = one.BitsStored = 8 * tile.itemsize
-    one.HighBit = one.BitsStored - 1
-    one.PixelRepresentation, one.NumberOfFrames = 0, 1
-    one.PixelData = tile.tobytes()
-    one["PixelData"].VR = "OB" if tile.itemsize == 1 else "OW"
-    one.compress(RLELossless, generate_instance_uid=False)
-    return next(generate_frames(one.PixelData, number_of_frames=1))
-
-
 def _describe(
     slide: Dataset, layout: _Layout, size: tuple[int, int], tile: tuple[int, int], frames: int
 ) -> None:
@@ -187,16 +171,6 @@ def _describe(
     slide.BitsAllocated, slide.BitsStored = 16 if layout.is_deep else 8, layout.bits
     slide.HighBit, slide.PixelRepresentation = layout.bits - 1, 0
     slide.file_meta.TransferSyntaxUID = layout.syntax
-
-
-def _placed(column: int, row: int) -> Dataset:
-    place, frame = Dataset(), Dataset()
-    place.ColumnPositionInTotalImagePixelMatrix = column
-    place.RowPositionInTotalImagePixelMatrix = row
-    for axis in "XYZ":
-        setattr(place, f"{axis}OffsetInSlideCoordinateSystem", 0)
-    frame.PlanePositionSlideSequence = [place]
-    return frame
 
 
 def _store(slide: Dataset, frames: list[bytes], layout: _Layout, rng: random.Random) -> str:

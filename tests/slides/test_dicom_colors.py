@@ -10,10 +10,8 @@ import imagecodecs
 import numpy as np
 import pydicom
 import pytest
-from dicom_steps import write_slide
+from dicom_steps import run_lengths, write_slide
 from PIL import Image
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import generate_frames
 from pydicom.uid import (
     UID,
     ExplicitVRLittleEndian,
@@ -86,21 +84,6 @@ def _jpeg_2000_as_it_is(tile: NDArray[Any]) -> bytes:
     )
 
 
-def _run_lengths(tile: NDArray[Any]) -> bytes:
-    one = Dataset()
-    one.file_meta = FileMetaDataset()
-    one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    one.Rows, one.Columns = tile.shape[:2]
-    one.SamplesPerPixel = 3 if tile.ndim == 3 else 1
-    one.PhotometricInterpretation = "RGB" if tile.ndim == 3 else "MONOCHROME2"
-    one.PlanarConfiguration = 0
-    one.BitsAllocated = one.BitsStored = 8 * tile.itemsize
-    one.PixelRepresentation, one.NumberOfFrames = 0, 1
-    one.PixelData = tile.tobytes()
-    one.compress(RLELossless, generate_instance_uid=False)
-    return next(generate_frames(one.PixelData, number_of_frames=1))
-
-
 @pytest.mark.parametrize(
     ("encode", "syntax", "said", "is_stored_as_ycbcr"),
     [
@@ -114,8 +97,8 @@ def _run_lengths(tile: NDArray[Any]) -> bytes:
         (_jpeg_2000_as_it_is, JPEG2000Lossless, "YBR_FULL", True),
         (_jpeg_ls, JPEGLSLossless, "RGB", False),
         (_jpeg_ls, JPEGLSLossless, "YBR_FULL", True),
-        (_run_lengths, RLELossless, "RGB", False),
-        (_run_lengths, RLELossless, "YBR_FULL", True),
+        (run_lengths, RLELossless, "RGB", False),
+        (run_lengths, RLELossless, "YBR_FULL", True),
         (None, ExplicitVRLittleEndian, "YBR_FULL", True),
     ],
 )
@@ -137,7 +120,7 @@ def test_colors_are_those_of_the_frames(
         assert np.abs(read_level(source, 0).astype(int) - picture).mean() < 1.5
 
 
-@pytest.mark.parametrize("encode", [None, _run_lengths], ids=["plain", "run lengths"])
+@pytest.mark.parametrize("encode", [None, run_lengths], ids=["plain", "run lengths"])
 def test_colors_stored_each_for_itself(
     tmp_path: Path,
     template: Path,
@@ -160,7 +143,7 @@ def test_colors_stored_each_for_itself(
 
 @pytest.mark.parametrize(
     ("encode", "syntax"),
-    [(None, ExplicitVRLittleEndian), (_run_lengths, RLELossless), (_jpeg_ls, JPEGLSLossless)],
+    [(None, ExplicitVRLittleEndian), (run_lengths, RLELossless), (_jpeg_ls, JPEGLSLossless)],
     ids=["plain", "run lengths", "JPEG-LS"],
 )
 @pytest.mark.parametrize("is_inverted", [False, True], ids=["bright", "dark"])
@@ -185,7 +168,7 @@ def test_channel_of_12_bits(
         assert any("MONOCHROME1" in note for note in source.info.notes) == is_inverted
 
 
-@pytest.mark.parametrize("encode", [None, _run_lengths], ids=["plain", "run lengths"])
+@pytest.mark.parametrize("encode", [None, run_lengths], ids=["plain", "run lengths"])
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 def test_other_bits_than_those_of_a_sample_do_not_count(
     tmp_path: Path,

@@ -9,8 +9,7 @@ import imagecodecs
 import numpy as np
 import pydicom
 import pytest
-from dicom_steps import write_slide
-from pydicom.dataset import Dataset
+from dicom_steps import frame_at, write_slide
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
@@ -254,16 +253,7 @@ def _placed(path: Path, corners: list[tuple[int, int]]) -> None:
     """Say of each frame where it lies, column and row, counted from 1."""
     slide = pydicom.dcmread(path)
     slide.DimensionOrganizationType = "TILED_SPARSE"
-    frames: list[Dataset] = []
-    for column, row in corners:
-        place, frame = Dataset(), Dataset()
-        place.ColumnPositionInTotalImagePixelMatrix = column
-        place.RowPositionInTotalImagePixelMatrix = row
-        for axis in "XYZ":
-            setattr(place, f"{axis}OffsetInSlideCoordinateSystem", 0)
-        frame.PlanePositionSlideSequence = [place]
-        frames.append(frame)
-    slide.PerFrameFunctionalGroupsSequence = frames
+    slide.PerFrameFunctionalGroupsSequence = [frame_at(*corner) for corner in corners]
     slide.save_as(path)
 
 
