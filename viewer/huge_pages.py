@@ -12,7 +12,6 @@ import ctypes
 import mmap
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING
-from weakref import finalize
 
 import numpy as np
 
@@ -63,13 +62,31 @@ class HugePages:
                 first, first + page_count * _PAGE_BYTES - size_bytes + 1, size_bytes
             )
             free.extend((memory, other) for other in others)
-        held = (ctypes.c_ubyte * size_bytes).from_buffer(memory, start)
-        finalize(held, self._take_back, size_bytes, memory, start).atexit = False
-        return np.frombuffer(memoryview(held), np.uint8)
+        return np.asarray(_Lent(self, memory, start, size_bytes))
 
-    def _take_back(self, size_bytes: int, memory: mmap.mmap, start: int) -> None:
+    def take_back(self, memory: mmap.mmap, start: int, size_bytes: int) -> None:
+        """Keep the memory of an array that went."""
         if self.free_bytes < self._kept_bytes:
             self._free[size_bytes].append((memory, start))
+
+
+class _Lent:
+    """What an array lies in; goes with the last of those who hold the array or a part of it."""
+
+    def __init__(self, pages: HugePages, memory: mmap.mmap, start: int, size_bytes: int) -> None:
+        self._pages, self._memory, self._start, self._size_bytes = pages, memory, start, size_bytes
+        address = ctypes.addressof(ctypes.c_ubyte.from_buffer(memory, start))
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": (size_bytes,),
+            "typestr": "|u1",
+            "data": (address, False),
+        }
+
+    def __del__(self) -> None:
+        # Not `weakref.finalize`: as the interpreter ends it goes through all there are, while
+        # threads may still make more.
+        self._pages.take_back(self._memory, self._start, self._size_bytes)
 
 
 def _pages_for(size_bytes: int) -> int:
