@@ -231,7 +231,7 @@ def test_rows_are_found_again_whatever_they_are_sorted_by(column: int) -> None:
     assert texts[0] == texts[1], "what went and came back leaves nothing in the sums"
 
 
-def test_rulers_and_angles_are_called_so_and_show_what_they_measure(
+def test_rulers_angles_and_polylines_are_called_so_and_show_what_they_measure(
     model: AnnotationModel,
 ) -> None:
     ruler = Annotation(
@@ -243,10 +243,16 @@ def test_rulers_and_angles_are_called_so_and_show_what_they_measure(
         measurements={"Angle deg": 90.0},
     )
     line = Annotation(shapely.LineString([(0, 0), (0, 7)]), shown_as=TUMOR)
-    _follow(model, [ruler, angle, line])
+    polyline = Annotation(shapely.LineString([(0, 0), (0, 7), (4, 7)]), shown_as=TUMOR)
+    _follow(model, [ruler, angle, line, polyline])
     parent = model.index(0, 0)
     rows = {
         (_text(model, model.index(row, NAME, parent)), _text(model, model.index(row, SIZE, parent)))
-        for row in range(3)
+        for row in range(4)
     }
-    assert rows == {("Ruler", "25.0 µm"), ("Angle", "90.0°"), ("Line", "3.5 µm")}
+    assert rows == {
+        ("Ruler", "25.0 µm"),
+        ("Angle", "90.0°"),
+        ("Line", "3.5 µm"),
+        ("Polyline", "5.5 µm"),
+    }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import shapely
+
 from viewer.annotations import shape_editing
 from viewer.annotations.annotation import DRAWN_WITH
 from viewer.annotations.bookmarks import NOTE
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 _MOST_LETTERS = 60
 _PAINTING = ("Brush", "Wand")
+_ENDS_OF_LINE = 2
 
 
 def kind_of(annotation: Annotation) -> str:
@@ -35,7 +38,8 @@ def shape_of(annotation: Annotation) -> str:
         return "Rectangle"
     match annotation.geometry.geom_type:
         case "LineString" | "LinearRing":
-            return "Line"
+            corners = shapely.get_num_coordinates(annotation.geometry)
+            return "Line" if corners <= _ENDS_OF_LINE else "Polyline"
         case "Polygon":
             return "Polygon"
         case "MultiPolygon":
