@@ -170,7 +170,8 @@ def test_what_speaks_for_a_class_is_found_with_and_without_gradients(tmp_path: P
         (head,) = found.heads
         assert head.is_faithful
         assert np.nansum(head.values) == pytest.approx(1, abs=1e-5)
-        assert "in random orders" in found.sentence
+        assert "of the score is left on average; in random order, " in found.sentence
+        assert found.sentence.endswith(": the map shows what the model relies on.")
         assert "TorchScript does not give the attention of its layers" in found.note
     with pytest.raises(RunError, match='no class "C"; it has A, B'):
         explain_slide(bundle, _embedded(), "C")
@@ -195,7 +196,9 @@ def test_attention_is_rolled_out_through_the_layers_of_r2t(tmp_path: Path) -> No
     for each in found.ways[1:]:
         assert np.nansum(each.values) == pytest.approx(1, abs=1e-4)
         assert each.deletion > 0
-        assert ("not more than chance" in each.sentence) is not each.is_faithful
+        assert ("no better than chance" in each.sentence) is not each.is_faithful
+        is_named = found.sentence.partition("The maps of these")[2].count(each.name)
+        assert is_named or each.is_faithful or each.name.startswith("head ")
     vectors, head = np.eye(9, 6, dtype=np.float32), SlideHead(load_bundle(folder))
     many = explained_slide(head, vectors, 0, lambda: None, most_for_heads=8)
     assert (len(many.rolled_deletion), len(many.rolled)) == (1, 4 * 9)

@@ -11,7 +11,6 @@ from viewer.inference.process.explain_messages import ExplainedSlide, ExplainSli
 from viewer.inference.runs.one_answer import one_answer
 from viewer.inference.runs.part_weights import PartWeights, rolled_names, why_no_attention
 from viewer.inference.runs.running import RunError
-from viewer.plurals import percent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,12 +51,13 @@ class SlideExplanation(msgspec.Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        """Return what speaks for what, and whether that holds, for people."""
-        shown = [each for each in self.ways if not each.name.startswith("head ")]
-        parts = [_kept(each) for each in shown]
+        """Return what speaks for what, and which maps do not hold, for people."""
+        of_attention = [each for each in self.heads if not each.name.startswith("head ")]
+        weak = [each.name for each in of_attention if not each.is_faithful]
+        others = f" The maps of these are no better than chance: {', '.join(weak)}." if weak else ""
         return (
-            f"{self.name} {self.chance:.2f}: warm patches speak for it. While they are taken away "
-            f"it keeps {'; '.join(parts)}."
+            f"{self.name} {self.chance:.2f}: warm patches speak for it. "
+            f"{self.by_class.sentence}{others}"
         )
 
 
@@ -126,9 +126,3 @@ def _note(about: ModelDescription, method: str, rolled: int) -> str:
     if rolled == 1:
         return "There are too many patches to test each head: they are shown together."
     return ""
-
-
-def _kept(weights: PartWeights) -> str:
-    holds = "" if weights.is_faithful else ", not more than chance"
-    at_random = f"in random orders {percent(weights.random)}{holds}"
-    return f"{percent(weights.deletion)} by {weights.name} ({at_random})"

@@ -44,10 +44,14 @@ class PartWeights(msgspec.Struct, frozen=True, eq=False):
     @property
     def sentence(self) -> str:
         """Return what the deletion test says, for people."""
-        holds = "" if self.is_faithful else ": not more than chance, do not rely on it"
+        holds = (
+            "the map shows what the model relies on"
+            if self.is_faithful
+            else "the map is no better than chance, do not rely on it"
+        )
         return (
-            f"While the warmest are taken away it keeps {percent(self.deletion)}, in random orders "
-            f"{percent(self.random)}{holds}."
+            f"When the warmest are removed first, {percent(self.deletion)} of the score is left on "
+            f"average; in random order, {percent(self.random)}: {holds}."
         )
 
 
