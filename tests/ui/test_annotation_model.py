@@ -67,7 +67,7 @@ def test_classes_hold_their_annotations_with_counts_and_totals(model: Annotation
     _follow(model, [_square(20, None), _square(20, name="b"), _square(40, STROMA), _square(10)])
     assert _shown(model) == {
         "Stroma (1)": ["Rectangle"],
-        "Tumor (2)": ["Rectangle", "b"],
+        "Tumor (2)": ["b", "Rectangle"],
         "No class (1)": ["Rectangle"],
     }
     tumor = _class_row(model, "Tumor")
@@ -110,6 +110,32 @@ def test_new_rows_come_in_order_both_ways(model: AnnotationModel, column: int) -
         document.undo()
     if column == SIZE:
         assert _shown(model)["Tumor (3)"] == ["3", "2", "1"]
+
+
+def test_rows_come_in_the_order_of_what_they_show(model: AnnotationModel) -> None:
+    """Also of what has no name, which is called by its shape, and of angles."""
+    line = shapely.LineString([(0, 0), (0, 7)])
+    corner = shapely.LineString([(100, 0), (0, 0), (0, 100)])
+    wide = shapely.LineString([(10, 0), (0, 0), (-10, 1)])
+    angles = [
+        Annotation(shape, shown_as=TUMOR, measurements={"Angle deg": 1.0}, name=name)
+        for shape, name in ((wide, "wide"), (corner, "corner"))
+    ]
+    note = Annotation(shapely.Point(1, 1), shown_as=TUMOR)
+    held = [*angles, _square(20), Annotation(line, shown_as=TUMOR), _square(30, name="margin")]
+    document = _follow(model, [*held, note, Annotation(line, shown_as=TUMOR, name="Áz")])
+    names = ["corner", "Line", "margin", "Point", "Rectangle", "wide", "Áz"]
+    assert _shown(model)["Tumor (7)"] == names
+    model.sort(NAME, Qt.SortOrder.DescendingOrder)
+    assert _shown(model)["Tumor (7)"] == names[::-1]
+    document.do(adding("Add", [_square(5)]))
+    assert _shown(model)["Tumor (8)"] == ["Áz", "wide", "Rectangle", *names[-3::-1]]
+    document.undo()
+    model.sort(SIZE)
+    parent = model.index(0, 0)
+    sizes = [_text(model, model.index(row, SIZE, parent)) for row in range(7)]
+    assert sizes == ["", "90.0°", "174.3°", "3.5 µm", "3.5 µm", "100.0 µm²", "225.0 µm²"]
+    assert all(model.id_at(model.index_of(each.id)) == each.id for each in document)
 
 
 def test_the_filter_finds_by_all_words_and_new_ones_must_pass_it(model: AnnotationModel) -> None:

@@ -71,6 +71,11 @@ def is_angle(annotation: Annotation) -> bool:
     return ANGLE in annotation.measurements and is_line(annotation)
 
 
+def angle_of(annotation: Annotation, calibration: PixelCalibration) -> float | None:
+    """Return the present angle in degrees; None where the line has no three places any more."""
+    return remeasured(annotation, calibration).measurements.get(ANGLE)
+
+
 def figure_of(annotation: Annotation, calibration: PixelCalibration) -> str:
     """Return the present length or angle of a ruler's line, as people read it."""
     values = remeasured(annotation, calibration).measurements

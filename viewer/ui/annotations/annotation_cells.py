@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 
 from viewer.annotations.bookmarks import BOOKMARK, NOTE
 from viewer.annotations.measured import figure_of, is_angle
-from viewer.ui.annotations.shown import first_line, kind_of
+from viewer.ui.annotations.shown import name_of
 from viewer.ui.swatches import swatch
 from viewer.ui.theme import icon
 from viewer.ui.widgets import plain_tip
@@ -112,7 +112,7 @@ class AnnotationCells:
 def _text(annotation: Annotation, column: int, measure: Filling) -> str:
     match column:
         case 0:
-            return annotation.name or first_line(annotation) or kind_of(annotation)
+            return name_of(annotation)
         case 1:
             if is_angle(annotation):
                 return figure_of(annotation, measure.calibration)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import lru_cache
 from heapq import merge
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,13 +14,17 @@ import numpy as np
 
 from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.kept_geometry import geometry_parts
+from viewer.annotations.measured import angle_of, is_angle
 from viewer.progress import while_wanted
 from viewer.slow_release import release_slowly
+from viewer.ui.annotations.shown import name_of
 from viewer.window_first import give_way, giving_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
+
+    from shapely.geometry.base import BaseGeometry
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document_state import DocumentState
@@ -27,8 +32,8 @@ if TYPE_CHECKING:
 
 PER_UNIT = 1_000_000
 _SORTED_AT_ONCE = 5000
-_BY_SIZE = 1
-"""The column whose rows are sorted by area and length."""
+_FOLDED = 256
+"""Texts whose form without capitals is shared: a million rows may all be called "Polygon"."""
 
 Key = tuple[object, int]
 """What rows are sorted by; the order of drawing where that is the same."""
@@ -83,8 +88,8 @@ class Filling(msgspec.Struct, frozen=True):
 
     def size(self, annotation: Annotation) -> RowSize:
         """Return what an annotation adds to its class, to the last digit as of many at once."""
-        _, area, length = next(self._measured([annotation]))
-        return RowSize.of(area, length)
+        _, _, size = next(self._measured([annotation]))
+        return size
 
     def size_text(self, size: RowSize) -> str:
         """Return what is shown of an area and a length."""
@@ -92,16 +97,38 @@ class Filling(msgspec.Struct, frozen=True):
 
     def key(self, annotation: Annotation, place: int) -> Key:
         """Return by what an annotation is sorted."""
-        size = self.size(annotation) if self.column == _BY_SIZE else RowSize()
-        return key_of(annotation, size, self.column, place)
+        _, shape, size = next(self._measured([annotation]))
+        return self._key(annotation, shape, size, place)
 
-    def _measured(self, wanted: Sequence[Annotation]) -> Iterator[tuple[Annotation, float, float]]:
-        """Yield each with its area and length, for which geometries are made that do not stay."""
+    def _measured(
+        self, wanted: Sequence[Annotation]
+    ) -> Iterator[tuple[Annotation, BaseGeometry, RowSize]]:
+        """Yield each with its shape and size, for which geometries are made that do not stay."""
         each = iter(wanted)
         for shapes in geometry_parts(wanted):
             areas = self.calibration.areas(shapes).tolist()
             lengths = self.calibration.lengths(shapes).tolist()
-            yield from zip(itertools.islice(each, len(shapes)), areas, lengths, strict=True)
+            sizes = map(RowSize.of, areas, lengths)
+            yield from zip(itertools.islice(each, len(shapes)), shapes, sizes, strict=True)
+
+    def _key(self, annotation: Annotation, shape: BaseGeometry, size: RowSize, place: int) -> Key:
+        """Return what says in which order an annotation comes: that of what is shown of it."""
+        match self.column:
+            case 1:
+                return self._size_key(annotation, size), place
+            case 2:
+                return annotation.is_locked, place
+            case 3:
+                return _folded(annotation.author), place
+            case 4:
+                return annotation.modified_utc, place
+            case _:
+                return _folded(name_of(annotation, shape)), place
+
+    def _size_key(self, annotation: Annotation, size: RowSize) -> tuple[float, ...]:
+        """Return the size, of what shows an angle that: before all lengths and areas."""
+        angle_deg = angle_of(annotation, self.calibration) if is_angle(annotation) else None
+        return size if angle_deg is None else (0, 0, angle_deg)
 
     def tree(self, state: DocumentState) -> list[Group]:
         """Return the annotations that hold all words, by class and in order; while wanted."""
@@ -130,7 +157,7 @@ class Filling(msgspec.Struct, frozen=True):
         grouped: dict[str, tuple[Group, _Parts]],
     ) -> None:
         """Put annotations into their classes, in no order."""
-        for annotation, area, length in giving_way(self._measured(part)):
+        for annotation, shape, size in giving_way(self._measured(part)):
             name = annotation.class_name
             if name not in grouped:
                 which = annotation.shown_as
@@ -139,9 +166,9 @@ class Filling(msgspec.Struct, frozen=True):
             group, parts = grouped[name]
             if len(parts[-1]) == _SORTED_AT_ONCE:
                 parts.append([])
-            size, id_ = RowSize.of(area, length), annotation.id
             group.size = group.size.plus(size)
-            parts[-1].append((key_of(annotation, size, self.column, state.index.place(id_)), id_))
+            key = self._key(annotation, shape, size, state.index.place(annotation.id))
+            parts[-1].append((key, annotation.id))
 
 
 def _in_order(parts: _Parts) -> Iterable[tuple[Key, UUID]]:
@@ -153,20 +180,7 @@ def _in_order(parts: _Parts) -> Iterable[tuple[Key, UUID]]:
     return parts[0] if len(parts) == 1 else merge(*map(iter, parts), key=by_key)
 
 
-def key_of(annotation: Annotation, size: RowSize, column: int, place: int) -> Key:
-    match column:
-        case 1:  # `_BY_SIZE`
-            return size, place
-        case 2:
-            return annotation.is_locked, place
-        case 3:
-            return _folded(annotation.author), place
-        case 4:
-            return annotation.modified_utc, place
-        case _:
-            return _folded(annotation.name), place
-
-
+@lru_cache(_FOLDED)
 def _folded(text: str) -> str:
     """Return a text without capitals; one that has none as it is, which takes no room."""
     folded = text.casefold()

@@ -12,6 +12,8 @@ from viewer.annotations.bookmarks import NOTE
 from viewer.annotations.measured import is_angle, is_measured
 
 if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
     from viewer.annotations.annotation import Annotation
 
 _MOST_LETTERS = 60
@@ -19,35 +21,45 @@ _PAINTING = ("Brush", "Wand")
 _ENDS_OF_LINE = 2
 
 
-def kind_of(annotation: Annotation) -> str:
+def name_of(annotation: Annotation, shape: BaseGeometry | None = None) -> str:
+    """Return what an annotation is called in lists; `shape` is its geometry, where it is made."""
+    return annotation.name or first_line(annotation) or kind_of(annotation, shape)
+
+
+def kind_of(annotation: Annotation, shape: BaseGeometry | None = None) -> str:
     """Return the shape in a word, of a painted or measured one the tool that made it."""
+    shape = annotation.geometry if shape is None else shape
     if is_measured(annotation):
         return "Angle" if is_angle(annotation) else "Ruler"
     tool = annotation.metadata.get(DRAWN_WITH, "")
-    if tool not in _PAINTING or annotation.geometry.geom_type not in ("Polygon", "MultiPolygon"):
-        return shape_of(annotation)
-    count = len(shape_editing.parts(annotation.geometry))
+    if tool not in _PAINTING or shape.geom_type not in ("Polygon", "MultiPolygon"):
+        return _shape_of(annotation, shape)
+    count = len(shape_editing.parts(shape))
     return f"{tool} region" if count == 1 else f"{tool} region of {count} parts"
 
 
 def shape_of(annotation: Annotation) -> str:
     """Return the shape in a word."""
+    return _shape_of(annotation, annotation.geometry)
+
+
+def _shape_of(annotation: Annotation, shape: BaseGeometry) -> str:
     if annotation.is_ellipse:
         return "Ellipse"
-    if shape_editing.is_rectangle(annotation.geometry):
+    if shape_editing.is_rectangle(shape):
         return "Rectangle"
-    match annotation.geometry.geom_type:
+    match shape.geom_type:
         case "LineString" | "LinearRing":
-            corners = shapely.get_num_coordinates(annotation.geometry)
+            corners = shapely.get_num_coordinates(shape)
             return "Line" if corners <= _ENDS_OF_LINE else "Polyline"
         case "Polygon":
             return "Polygon"
         case "MultiPolygon":
-            return f"{len(shape_editing.parts(annotation.geometry))} polygons"
+            return f"{len(shape_editing.parts(shape))} polygons"
         case "Point":
             return "Point"
         case "MultiPoint":
-            return f"{len(shape_editing.parts(annotation.geometry))} points"
+            return f"{len(shape_editing.parts(shape))} points"
         case "MultiLineString":
             return "Lines"
         case other:
