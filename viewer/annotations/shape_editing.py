@@ -240,9 +240,7 @@ def snapped(place: Point, shapes: Iterable[BaseGeometry], reach: float) -> Point
 
 def is_rectangle(shape: BaseGeometry) -> bool:
     """Return whether it has four right angles, turned or not."""
-    if not isinstance(shape, shapely.Polygon) or shapely.get_num_coordinates(shape) != 5:
-        return False
-    if shape.interiors:
+    if not isinstance(shape, shapely.Polygon) or shapely.count_coordinates(shape) != 5:
         return False
     around = shape.minimum_rotated_rectangle.area
     return around > 0 and abs(shape.area / around - 1.0) < _RIGHT_ANGLE

@@ -50,7 +50,7 @@ def _shape_of(annotation: Annotation, shape: BaseGeometry) -> str:
         return "Rectangle"
     match shape.geom_type:
         case "LineString" | "LinearRing":
-            corners = shapely.get_num_coordinates(shape)
+            corners = shapely.count_coordinates(shape)
             return "Line" if corners <= _ENDS_OF_LINE else "Polyline"
         case "Polygon":
             return "Polygon"
