@@ -49,7 +49,8 @@ def test_cores_are_written_as_a_table_and_for_qupath(array: Path, tmp_path: Path
 
 
 def test_cores_that_the_window_keeps_are_used(array: Path, tmp_path: Path) -> None:
-    from viewer.annotations.storage.slide_file import annotations_path, open_annotations
+    from viewer.annotations.storage.annotation_paths import annotations_path
+    from viewer.annotations.storage.slide_file import open_annotations
     from viewer.annotations.storage.store import Stamped
 
     coverslip("tma", str(array), "-o", "cores.geojson", folder=tmp_path)

@@ -24,7 +24,7 @@ from viewer.agents.clients.headless_place import HeadlessOptions, HeadlessPlace
 from viewer.agents.errors import AgentError
 from viewer.annotations.sets.annotation_set import AGENT_SET
 from viewer.annotations.sets.listing import sets_of_slide
-from viewer.annotations.storage.slide_file import annotations_path
+from viewer.annotations.storage.annotation_paths import annotations_path
 from viewer.audit_log import read_audit, trail
 from viewer.folders import data_folder
 from viewer.policy import Policy, ReadPolicy

@@ -26,9 +26,10 @@ from viewer import slow_release
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import Document, adding, changing, removing
 from viewer.annotations.storage import autosave
+from viewer.annotations.storage.annotation_paths import annotations_path
 from viewer.annotations.storage.autosave import Autosave
 from viewer.annotations.storage.packing import packed, unpacked
-from viewer.annotations.storage.slide_file import annotations_path, open_annotations
+from viewer.annotations.storage.slide_file import open_annotations
 from viewer.annotations.storage.store import (
     AnnotationStore,
     AnnotationStoreError,
@@ -421,10 +422,12 @@ def test_the_file_lies_in_the_data_folder_or_beside_the_slide(
     tmp_path: Path, own_home: Path
 ) -> None:
     slide = tmp_path / "a.svs"
-    assert annotations_path("id", slide).is_relative_to(own_home)
-    assert annotations_path("id", slide, beside=True) == tmp_path / "a.svs.annotations.sqlite"
+    key = f"s1-{'0' * 40}"
+    assert annotations_path(key, slide).is_relative_to(own_home)
+    beside = tmp_path / f"a.svs.annotations.{key}.sqlite"
+    assert annotations_path(key, slide, beside=True) == beside
     gone = tmp_path / "gone" / "a.svs"
-    assert annotations_path("id", gone, beside=True).is_relative_to(own_home)
+    assert annotations_path(key, gone, beside=True).is_relative_to(own_home)
 
 
 def test_the_place_of_a_new_row_is_found_without_a_look_at_all_others(tmp_path: Path) -> None:

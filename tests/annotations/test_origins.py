@@ -23,7 +23,7 @@ from viewer.annotations.document import adding
 from viewer.annotations.formats.exchange import read_annotations
 from viewer.annotations.formats.origins import Origin
 from viewer.annotations.formats.slide_place import SlidePlace
-from viewer.annotations.storage.slide_file import annotations_path
+from viewer.annotations.storage.annotation_paths import annotations_path
 from viewer.annotations.storage.store import AnnotationStore, Stamped
 from viewer.cli.agents.options import reading_options
 from viewer.geometry import Size

@@ -20,7 +20,8 @@ from viewer.annotations.document import adding
 from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey
 from viewer.annotations.sets.places import SetFiles
 from viewer.annotations.sets.set_store import SetStore
-from viewer.annotations.storage.slide_file import annotations_path, open_annotations
+from viewer.annotations.storage.annotation_paths import annotations_path
+from viewer.annotations.storage.slide_file import open_annotations
 from viewer.annotations.storage.store import Stamped
 from viewer.annotations.tissue_correction import corrected_tissue, correction_of
 from viewer.folders import data_folder

@@ -14,7 +14,8 @@ import msgspec
 import pytest
 from cli_steps import coverslip
 
-from viewer.annotations.storage.slide_file import annotations_path, open_annotations
+from viewer.annotations.storage.annotation_paths import annotations_path
+from viewer.annotations.storage.slide_file import open_annotations
 from viewer.annotations.storage.store import AnnotationStore, AnnotationStoreError
 from viewer.limits import LimitError
 from viewer.overlays.result_store import ResultStore, read_about, read_store

@@ -19,7 +19,7 @@ from pytestqt.qtbot import QtBot
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
-from viewer.annotations.storage.slide_file import annotations_path
+from viewer.annotations.storage.annotation_paths import annotations_path
 from viewer.annotations.storage.store import AnnotationStore, Stamped
 from viewer.settings import Settings
 from viewer.stand_in import stand_in

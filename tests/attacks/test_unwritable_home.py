@@ -25,7 +25,7 @@ from ui_steps import open_dialog, show_slide
 from viewer.agents.endpoint import Endpoint, load_endpoint
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
-from viewer.annotations.storage.slide_file import annotations_path
+from viewer.annotations.storage.annotation_paths import annotations_path
 from viewer.annotations.storage.store import AnnotationStore, Stamped
 from viewer.folders import config_folder, data_folder
 from viewer.inference.cells.kept_settings import kept_settings
@@ -253,7 +253,7 @@ import os, signal
 import shapely
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
-from viewer.annotations.storage.slide_file import annotations_path
+from viewer.annotations.storage.annotation_paths import annotations_path
 from viewer.annotations.storage.store import AnnotationStore, Stamped
 from viewer.stand_in import stand_in
 

@@ -19,7 +19,7 @@ from overlay_steps import squares
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding
-from viewer.annotations.storage.slide_file import annotations_path
+from viewer.annotations.storage.annotation_paths import annotations_path
 from viewer.annotations.storage.store import AnnotationStore, Stamped
 from viewer.cohort.query import running
 from viewer.cohort.query.errors import QueryError

@@ -17,8 +17,9 @@ from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
 from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey
 from viewer.annotations.sets.set_store import SetStore
+from viewer.annotations.storage.annotation_paths import annotations_path
 from viewer.annotations.storage.home_reader import claim_home
-from viewer.annotations.storage.slide_file import annotations_path, open_annotations
+from viewer.annotations.storage.slide_file import open_annotations
 from viewer.annotations.storage.store import Stamped
 from viewer.slides import open_slide
 from viewer.studies.answers import AnswerFile, keep_answers

@@ -17,7 +17,7 @@ from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
 from viewer.annotations.formats.exchange import FORMATS
 from viewer.annotations.storage import autosave
-from viewer.annotations.storage.slide_file import annotations_path
+from viewer.annotations.storage.annotation_paths import annotations_path
 from viewer.annotations.storage.store import AnnotationStore, Stamped
 from viewer.progress import tell_progress
 from viewer.slides.slide_key import slide_key

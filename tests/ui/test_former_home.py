@@ -18,7 +18,8 @@ from pytestqt.qtbot import QtBot
 from ui_steps import show_slide
 
 from viewer.annotations.document import removing
-from viewer.annotations.storage.slide_file import annotations_path, open_annotations
+from viewer.annotations.storage.annotation_paths import annotations_path
+from viewer.annotations.storage.slide_file import open_annotations
 from viewer.annotations.storage.store import Stamped
 from viewer.recording.library import Library
 from viewer.recording.session import read_header

@@ -17,7 +17,8 @@ import pytest
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.formats.exchange import FORMATS, read_annotations
 from viewer.annotations.formats.problems import Problem
-from viewer.annotations.storage.slide_file import annotations_path, open_annotations
+from viewer.annotations.storage.annotation_paths import annotations_path
+from viewer.annotations.storage.slide_file import open_annotations
 from viewer.slides import open_slide
 
 _PROGRAM = Path(__file__).with_name("annotator_process.py")

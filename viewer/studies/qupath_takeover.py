@@ -13,11 +13,8 @@ from viewer.annotations.document import adding
 from viewer.annotations.formats.exchange import read_annotations
 from viewer.annotations.formats.problems import AnnotationFileError, Problems
 from viewer.annotations.formats.slide_place import SlidePlace
-from viewer.annotations.storage.slide_file import (
-    annotations_path,
-    kept_annotations,
-    open_annotations,
-)
+from viewer.annotations.storage.annotation_paths import annotations_path
+from viewer.annotations.storage.slide_file import kept_annotations, open_annotations
 from viewer.annotations.storage.store import AnnotationStoreError, Stamped
 from viewer.folders import data_folder
 from viewer.plurals import plural

@@ -10,8 +10,9 @@ import msgspec
 
 from viewer.annotations.sets.opening import open_set
 from viewer.annotations.sets.set_store import SetStore
+from viewer.annotations.storage.annotation_paths import annotations_path, unkeyed_paths
 from viewer.annotations.storage.home_reader import claim_home
-from viewer.annotations.storage.slide_file import annotations_path, open_annotations
+from viewer.annotations.storage.slide_file import open_annotations
 from viewer.annotations.storage.store import AnnotationStore, AnnotationStoreError
 from viewer.errors import reason_of
 
@@ -44,29 +45,36 @@ class SlideFile(msgspec.Struct, frozen=True):
         try:
             claim_home(self.reader)
             path, former = self._path(self.is_beside), self._path(not self.is_beside)
+            unkeyed = unkeyed_paths(self.slide, self.reader)
         except OSError as error:
             raise AnnotationStoreError(
                 f"The annotations of this slide cannot be opened ({error}): check the drive of "
                 "the data folder."
             ) from error
-        return open_annotations(path, former)
+        return open_annotations(path, former, *unkeyed)
 
     def reading(self) -> AnnotationStore:
         """Open what is kept to be read alone. Raises AnnotationStoreError, sqlite3.Error."""
-        return AnnotationStore(self._path(self.is_beside), read_only=True)
+        return AnnotationStore(self._kept_path(), read_only=True)
 
     def kept(self, naming: Sequence[str] = ()) -> Sequence[Annotation]:
         """Return what is kept, of those that hold one of the words of `naming` if there are any.
 
         [] where there is no file. Raises as `reading`.
         """
-        if not self._path(self.is_beside).exists():
+        if not self._kept_path().exists():
             return []
         with closing(self.reading()) as store:
             return store.annotations(naming)[0]
 
     def _path(self, is_beside: bool) -> Path:
         return annotations_path(self.identity, self.slide, beside=is_beside, reader=self.reader)
+
+    def _kept_path(self) -> Path:
+        """Return what is read without being opened: it may not be taken along yet."""
+        path = self._path(self.is_beside)
+        unkeyed = unkeyed_paths(self.slide, self.reader) if self.is_beside else ()
+        return path if path.exists() else next(iter(unkeyed), path)
 
 
 @dataclass(frozen=True, slots=True)

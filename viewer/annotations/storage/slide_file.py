@@ -1,9 +1,8 @@
-"""The file that keeps the annotations of a slide: where it lies, and how it is opened, once."""
+"""The file that keeps the annotations of a slide: how it is read, and opened, once."""
 
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 import time
 from contextlib import closing, contextmanager
@@ -14,8 +13,8 @@ from filelock import FileLock, Timeout
 
 from viewer.access import kept_mode, make_folder
 from viewer.annotations.document import adding
+from viewer.annotations.storage.annotation_paths import annotations_path, unkeyed_paths
 from viewer.annotations.storage.fallback import take_spilled
-from viewer.annotations.storage.home_reader import readers_end
 from viewer.annotations.storage.mending import mend
 from viewer.annotations.storage.store import (
     AnnotationStore,
@@ -23,9 +22,7 @@ from viewer.annotations.storage.store import (
     Stamped,
 )
 from viewer.errors import reason_of
-from viewer.folders import data_folder
 from viewer.plurals import plural
-from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -38,21 +35,6 @@ _log = logging.getLogger(__name__)
 
 _MAKING_S = 1.0
 """So long another window may take to make a file."""
-
-
-def annotations_path(
-    identity: str, slide: Path | None = None, *, beside: bool = False, reader: str = ""
-) -> Path:
-    """Return the file of a slide; it need not exist.
-
-    With `beside`, next to the slide, unless its folder cannot be written to. Two readers of one
-    account have files of their own.
-    """
-    end = readers_end(reader)
-    if beside and slide is not None and os.access(slide.parent, os.W_OK):
-        return slide.with_name(f"{slide.name}.annotations{end}.sqlite")
-    name = file_name_of(identity)
-    return data_folder() / "annotations" / f"{name}{end}.sqlite"
 
 
 def kept_annotations(
@@ -75,11 +57,12 @@ def kept_annotations(
         A file is there and cannot be read; one sentence says why.
     """
     found: dict[UUID, Annotation] = {}
-    paths = {
-        annotations_path(identity, slide, beside=beside, reader=reader): None
-        for beside in (False, True)
-    }
-    for path in paths:
+    paths = (
+        annotations_path(identity, slide, reader=reader),
+        *unkeyed_paths(slide, reader),
+        annotations_path(identity, slide, beside=True, reader=reader),
+    )
+    for path in dict.fromkeys(paths):
         if not path.exists():
             continue
         try:
@@ -173,10 +156,10 @@ class OpenedAnnotations(msgspec.Struct):
             self.lock.release()
 
 
-def open_annotations(path: Path, former: Path | None = None) -> OpenedAnnotations:
+def open_annotations(path: Path, *formers: Path) -> OpenedAnnotations:
     """Open a slide's file, made when absent; wait for the disk.
 
-    What is kept in the `former` place, from before the setting was changed, is taken along.
+    What is kept in `formers`, from before the setting was changed, is taken along.
     What can be read of a damaged file goes to a new one, and the damaged one is kept.
 
     Raises
@@ -198,12 +181,13 @@ def open_annotations(path: Path, former: Path | None = None) -> OpenedAnnotation
             with _closed_if_stopped(store):
                 annotations = store.annotations()[0]
             return OpenedAnnotations(annotations, store, path, None, notice)
-        if former is None or former == path or not former.exists():
-            return _opened(path, lock)
-        was_there = path.exists()
-        notice = _take_along(path, former, is_new=not was_there)
+        notices = [
+            _take_along(path, former, is_new=not path.exists())
+            for former in formers
+            if former != path and former.exists()
+        ]
         opened = _opened(path, lock)
-        opened.notice = opened.notice or notice
+        opened.notice = opened.notice or " ".join(notices)
         return opened
     except BaseException:
         if lock is not None:
@@ -239,6 +223,8 @@ def _take_along(path: Path, former: Path, *, is_new: bool) -> str:
         return f"More annotations of this slide are in {former}, which cannot be used ({error})."
     finally:
         lock.release()
+    if former.parent == path.parent:
+        return f"The annotations that were kept in {former.name} are kept in {path.name} now."
     return f"The annotations that were kept in {former.parent} are kept in {path.parent} now."
 
 
