@@ -16,8 +16,14 @@ from pytestqt.qtbot import QtBot
 from scaled_tiles import load_scaling
 from skimage.metrics import structural_similarity
 
+from viewer.canvas import opencv
 from viewer.canvas.canvas import SlideCanvas
-from viewer.canvas.tile_picture import TilePicture, TilePreparer, writable_pixels_of
+from viewer.canvas.tile_picture import (
+    TilePicture,
+    TilePreparer,
+    screen_to_qimage,
+    writable_pixels_of,
+)
 from viewer.geometry import Point, View
 from viewer.slides import open_slide
 from viewer.tiles.cache import TileCache, TileKey
@@ -148,23 +154,37 @@ def _window(canvas: SlideCanvas) -> NDArray[np.uint8]:
     return writable_pixels_of(image)[..., :3]
 
 
-def test_a_tile_is_painted_from_the_smallest_copy_that_is_sharp() -> None:
+def test_a_tile_that_is_shrunk_much_is_painted_from_a_smaller_copy() -> None:
     stripes = np.zeros((256, 256, 3), np.uint8)
     stripes[:, ::2] = 255
     picture, size_bytes = TilePreparer(DisplayTransform(DisplaySettings()))(stripes)
     assert isinstance(picture, TilePicture)
-    widths = [picture.sized_for(width_px).width() for width_px in (256, 141, 140, 72, 70, 10)]
-    assert widths == [256, 256, 128, 128, 64, 64]
-    assert size_bytes == (256**2 + 128**2 + 64**2) * 4
-    # No stripe is left out: black and white give gray.
-    assert abs(picture.sized_for(128).pixelColor(64, 64).red() - 128) <= 1
+    widths = [picture.sized_for(width_px).width() for width_px in (256, 159, 158, 70, 10)]
+    assert widths == [256, 256, 192, 192, 192]
+    assert [picture.pixels_for(width).values.shape[0] for width in (159, 158)] == [256, 192]
+    assert size_bytes == (256**2 + 192**2) * 4
 
 
-def test_a_tile_in_motion_is_painted_from_the_copies_at_hand() -> None:
+@pytest.mark.parametrize("is_loaded", [False, True])
+def test_no_pixel_is_left_out_of_a_copy(monkeypatch: pytest.MonkeyPatch, is_loaded: bool) -> None:
+    monkeypatch.setattr(opencv, "is_loaded", lambda: is_loaded)
+    rows = np.full((256, 240, 4), 255, np.uint8)
+    rows[::4, :, :3] = 0
+    tile = TilePicture(screen_to_qimage(rows))
+    copy = tile.pixels_for(100).values
+    assert copy.shape == (192, 180, 4)
+    # Each three rows hold a black one of four, wherever that lies.
+    assert abs(copy[:, :, :3].reshape(64, 3, 180, 3).mean(axis=1) - 0.75 * 255).max() <= 1
+
+
+def test_a_tile_in_motion_is_painted_from_the_copy_that_is_at_hand() -> None:
     picture = TilePicture(QImage(256, 256, QImage.Format.Format_RGB32))
     assert picture.sized_for(64, in_motion=True).width() == 256
+    assert not picture.is_finished_for(64)
+    assert picture.is_finished_for(200)
     picture.finish()
-    assert picture.sized_for(64, in_motion=True).width() == 64
+    assert picture.sized_for(64, in_motion=True).width() == 192
+    assert picture.is_finished_for(64)
 
 
 def test_pixels_as_on_a_screen_make_the_same_picture_as_rgb() -> None:

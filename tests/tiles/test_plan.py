@@ -149,8 +149,8 @@ def test_levels_that_do_not_divide_evenly() -> None:
     assert not has_hole
 
 
-@pytest.mark.parametrize(("downsample", "shrinks"), [(1.0, False), (1.7, False), (1.9, True)])
-def test_a_plan_tells_whether_tiles_are_shown_at_half_their_size(
+@pytest.mark.parametrize(("downsample", "shrinks"), [(1.0, False), (1.6, False), (1.7, True)])
+def test_a_plan_tells_whether_tiles_are_painted_from_their_copies(
     downsample: float, shrinks: bool
 ) -> None:
     assert plan(LEVELS, View(Point(4096, 4096), downsample, Size(800, 600))).shrinks == shrinks

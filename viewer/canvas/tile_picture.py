@@ -8,7 +8,8 @@ import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 
-from viewer.tiles.plan import HALF_SUFFICES
+from viewer.canvas import opencv
+from viewer.tiles.plan import COPY_SUFFICES
 from viewer.warm_memory import warm_pixels
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from viewer.tiles.display import DisplayTransform
 
 
-_SHARP_STRETCH = 2 * HALF_SUFFICES
-"""A copy is still sharp when it is stretched by this little."""
+_COPY_SIDE = 3 / 4
+"""How wide the copy of a tile is."""
 _PIXEL_BYTES = _SCREEN_CHANNELS = 4
 _CACHE_LINE_BYTES = 64
 
@@ -70,36 +71,34 @@ class TilePixels(NamedTuple):
 
 
 class TilePicture(QImage):
-    """A tile with copies of half and a quarter of its size, for views that shrink it.
+    """A tile with a copy of three quarters of its size, for views that shrink it.
 
-    Painted from the tile itself, pixels between would be left out, and up to sixteen times as many
-    read: on a large screen that takes longer than a frame has. The copies take almost as long as
-    the tile itself, so they are made by `finish` or when they are needed first.
+    Painted from the tile itself, pixels between would be left out, and twice as many read: on a
+    large screen that takes longer than a frame has. To copy takes almost as long as the tile
+    itself, so it is done by `finish` or when the copy is needed first.
     """
 
     def __init__(self, full: QImage, memory: ScreenImage | None = None) -> None:
         super().__init__(full)
         self._memory = memory
         """What the pixels lie in, where that is not Qt's own."""
-        self._half: QImage | None = None
-        self._quarter: QImage | None = None
         # Kept, as each frame asks for those of hundreds of tiles.
-        self._shrunk_px = _SHARP_STRETCH * _half_of(self.width(), self.height())[0]
-        """From places so wide on, a copy is sharp."""
         self._pixels = TilePixels.of(self)
-        self._pixels_of_copies: dict[tuple[int, int], tuple[QImage, TilePixels]] = {}
+        self._copy: _Copy | None = None
+        self._shrunk_px = COPY_SUFFICES * self.width()
+        """In places so wide the copy is as sharp, or sharper."""
 
     def finish(self) -> None:
-        """Make the copies."""
-        half = self._half = self._half or _halved(self)
-        self._quarter = self._quarter or _halved(half)
+        """Make the copy."""
+        if self._copy is None:
+            self._copy = _Copy.of(self)
 
     def is_finished_for(self, width_px: int) -> bool:
         """Return whether what is sharp in a place so wide is made."""
-        return self._quarter is not None or width_px > self._shrunk_px
+        return self._copy is not None or width_px > self._shrunk_px
 
     def sized_for(self, width_px: int, *, in_motion: bool = False) -> QImage:
-        """Return the smallest of the three that is sharp in a place so wide.
+        """Return what is sharpest in a place so wide, the tile or its copy.
 
         In motion, where a frame is soon gone, none is made that is not at hand.
         """
@@ -107,38 +106,47 @@ class TilePicture(QImage):
             return self
         if not in_motion:
             self.finish()
-        for copy in (self._quarter, self._half):
-            if copy is not None and width_px <= _SHARP_STRETCH * copy.width():
-                return copy
-        return self
+        return self if self._copy is None else self._copy.image
 
     def pixels_for(self, width_px: int, *, in_motion: bool = False) -> TilePixels:
         """Return the pixels of `sized_for`, valid as long as this is."""
         if width_px > self._shrunk_px:
             return self._pixels
-        image = self.sized_for(width_px, in_motion=in_motion)
-        if image is self:
-            return self._pixels
-        size = (image.width(), image.height())
-        if size not in self._pixels_of_copies:
-            # With the copy itself: two threads that finish a tile at once make two.
-            self._pixels_of_copies[size] = (image, TilePixels.of(image))
-        return self._pixels_of_copies[size][1]
+        if not in_motion:
+            self.finish()
+        return self._pixels if self._copy is None else self._copy.pixels
 
     def total_bytes(self) -> int:
-        """Return the memory of all three, once they are made."""
-        half = _half_of(self.width(), self.height())
-        sides = ((self.width(), self.height()), half, _half_of(*half))
-        return sum(_PIXEL_BYTES * width * height for width, height in sides)
+        """Return the memory of both, once the copy is made."""
+        width, height = _size_of_copy(self)
+        return _PIXEL_BYTES * (self.width() * self.height() + width * height)
 
 
-def _half_of(width_px: int, height_px: int) -> tuple[int, int]:
-    return max(width_px // 2, 1), max(height_px // 2, 1)
+class _Copy(NamedTuple):
+    """A smaller copy of a tile; `image` and `pixels` are valid as long as `memory` is."""
+
+    image: QImage
+    pixels: TilePixels
+    memory: ScreenImage
+
+    @classmethod
+    def of(cls, tile: QImage) -> _Copy:
+        width, height = _size_of_copy(tile)
+        memory = warm_pixels((height, width, _SCREEN_CHANNELS))
+        if opencv.is_loaded():
+            import cv2
+
+            cv2.resize(pixels_of(tile), (width, height), memory, 0, 0, cv2.INTER_AREA)
+        else:
+            smooth = Qt.TransformationMode.SmoothTransformation
+            scaled = tile.scaled(width, height, mode=smooth)
+            memory[...] = pixels_of(scaled)
+        image = screen_to_qimage(memory)
+        return cls(image, TilePixels.of(image), memory)
 
 
-def _halved(image: QImage) -> QImage:
-    width, height = _half_of(image.width(), image.height())
-    return image.scaled(width, height, mode=Qt.TransformationMode.SmoothTransformation)
+def _size_of_copy(tile: QImage) -> tuple[int, int]:
+    return max(round(_COPY_SIDE * tile.width()), 1), max(round(_COPY_SIDE * tile.height()), 1)
 
 
 def screen_to_qimage(pixels: ScreenImage) -> QImage:

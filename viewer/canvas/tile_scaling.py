@@ -3,23 +3,18 @@
 Qt scales small tiles slowly, and while it does no other thread of ours runs. OpenCV is there once
 it was loaded in a thread; until then, and for turned views, Qt paints. Both take a pixel from the
 four around it with the same weights, and differ in how they round.
-
-Of OpenCV only what this file names is called: its decoders of images and videos see no file.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import logging
-import threading
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from viewer.canvas import opencv
 from viewer.canvas.tile_picture import writable_pixels_of
 
 if TYPE_CHECKING:
@@ -34,8 +29,6 @@ if TYPE_CHECKING:
     _Call = tuple[Callable[..., object], tuple[Any, ...]]
     """A function that leaves the interpreter's lock to others while it runs, and its arguments."""
 
-_log = logging.getLogger(__name__)
-
 _SHARED_PX = 1 << 18
 """So many pixels are worth waking another thread."""
 _BAND_PX = 1 << 20
@@ -49,14 +42,6 @@ _ALONE_S = 1.0
 """After a long wait for the helping thread, as a model computes: it is not asked meanwhile. Long is
 what took longer than the thread that waits had drawn for, so that alone it would have been sooner:
 a large frame gains more by help than by never waiting for it."""
-_READ_BYTES = 1 << 20
-
-
-class _OfThread(threading.local):
-    is_quick = False
-
-
-_of_thread = _OfThread()
 
 
 class TileScaler:
@@ -120,29 +105,11 @@ class TileScaler:
             self._alone_until_s = end_s + _ALONE_S
 
     def _load(self) -> None:
-        try:
-            _read_library()
-            import cv2
-        except (ImportError, OSError):
-            _log.warning("OpenCV cannot be loaded: zooming is slower.", exc_info=True)
-            return
-        cv2.setNumThreads(1)
-        self.is_ready = True
+        self.is_ready = opencv.load()
 
 
 tile_scaler = TileScaler()
 """One for all canvases, as they paint one after the other."""
-
-
-def _read_library() -> None:
-    """Bring OpenCV's files into memory; an import alone holds up all threads for their disk."""
-    spec = importlib.util.find_spec("cv2")
-    for folder in (spec and spec.submodule_search_locations) or ():
-        beside = Path(folder).parent.glob("opencv_python*.libs/*")
-        for path in (*Path(folder).glob("*.so"), *Path(folder).glob("*.pyd"), *beside):
-            with path.open("rb", buffering=0) as file:
-                while file.read(_READ_BYTES):
-                    pass
 
 
 def _calls(
@@ -221,12 +188,7 @@ def _help(calls: deque[_Call], asked_s: float) -> None:
 
 def _make_all(calls: deque[_Call]) -> None:
     """Make calls until none is left; another thread may take from them, too."""
-    if not _of_thread.is_quick:
-        import cv2
-
-        # In half the time, and by one value of 255 off at most; OpenCV keeps this for each thread.
-        cv2.ipp.setUseIPP_NotExact(flag=True)
-        _of_thread.is_quick = True
+    opencv.be_quick()
     while True:
         try:
             function, arguments = calls.popleft()

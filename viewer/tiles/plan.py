@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 # A level is still sharp when it is stretched by this little, which spares a level four times as
 # large at the round magnifications of a slide whose downsamples are not quite round (4.0027).
 _SHARP_STRETCH = 1.05
-HALF_SUFFICES = 0.55
-"""A tile that is shrunk to this, or more, is as sharp when it is painted from half its pixels."""
+COPY_SUFFICES = 0.62
+"""A tile that is shrunk to this, or more, looks more like the average of its pixels when a copy of
+three quarters of its size is painted: between the four pixels that are taken from the tile itself
+others are left out (structural similarity on tissue, at 0.53 0.987 to 0.997 for 0.964 to 0.995)."""
 _AT_REST = Point(0.0, 0.0)
 
 
@@ -134,7 +136,7 @@ def plan(
         visible,
         tuple(dict.fromkeys(coarser)),
         tuple(dict.fromkeys(ahead)),
-        levels[wanted].downsample <= HALF_SUFFICES * view.downsample / device_pixel_ratio,
+        levels[wanted].downsample <= COPY_SUFFICES * view.downsample / device_pixel_ratio,
     )
 
 
