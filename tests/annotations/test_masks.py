@@ -416,3 +416,27 @@ def test_the_ground_of_regions_is_that_of_their_union() -> None:
     assert np.array_equal(found, shapely.contains_xy(shapely.union_all(shapes), x, y))
     assert 0 < found.mean() < 1
     assert not covered(region_edges(shapes[:0]), 0, 0, (7, 6), (1, 1)).any()
+
+
+@pytest.mark.parametrize("name", ["mask.png", "mask.ome.tif"])
+def test_the_legend_of_another_mask_is_not_taken_for_that_of_a_mask(
+    tmp_path: Path, name: str
+) -> None:
+    """As a program leaves them that is killed once the mask has its place, and the legend not."""
+    path, place = tmp_path / name, MaskPlace((100, 100), (2.0, 2.0))
+    legend_file = path.with_name(f"{name}.legend.json")
+    region = Annotation(shapely.box(20, 20, 60, 60), shown_as=TUMOR)
+    write_mask(path, [region], place)
+    former = legend_file.read_bytes()
+    write_mask(path, [replace(region, shown_as=STROMA)], place)
+    is_whole = name == "mask.ome.tif"
+    for left, why in ((former, "is of another mask"), (None, "is missing")):
+        if left is None:
+            legend_file.unlink()
+        else:
+            legend_file.write_bytes(left)
+        (found,), problems = read(path)
+        assert found.geometry.equals(region.geometry), "at its place, whose scale the mask knows"
+        assert found.class_name == ("Stroma" if is_whole else "Label 1")
+        told = "its classes and names: mask.png.legend.json {}, export it again"
+        assert [each.reason for each in problems] == ([] if is_whole else [told.format(why)])

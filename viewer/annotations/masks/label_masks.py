@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import IO, TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
@@ -38,6 +39,7 @@ _EDGE_PX = 0.5
 """A border less far beyond the slide is at its edge."""
 _MOST_LABELS_IN_TIFF = 10_000
 """More are only in the legend beside."""
+_WORD_BYTES = 8
 
 
 class MaskError(CoverslipError):
@@ -209,6 +211,7 @@ def write_mask(
     legend = Legend(
         "instances" if by_instance else "classes", (width, height), place.scale, place.pixel_um,
         place.slide, place.slide_identity, place.slide_px, len(painting.labels), painting.labels,
+        mask=os.urandom(_WORD_BYTES).hex(),
     )  # fmt: skip
     if suffix == ".png" and (width * height > MOST_PNG_PX or len(painting.labels) > 0xFFFF):
         raise MaskError(
@@ -274,7 +277,8 @@ class _MaskWriter(msgspec.Struct, frozen=True):
         size, scale = self.legend.size_px, self.legend.scale
         per_m = round(1e6 / self.legend.mpp_um[0]) if self.legend.mpp_um else None
         strips = self._strips(self.painting.painter(), size, scale, self.tell)
-        write_png(self.file, size, strips, per_m)
+        legend = self.legend.without_labels  # which of them are there is known at the end
+        write_png(self.file, size, strips, per_m, msgspec.json.encode(legend).decode())
 
     def write_tiff(self) -> None:
         painter, dtype = self.painting.painter(), self.painting.dtype
@@ -327,7 +331,7 @@ class _MaskWriter(msgspec.Struct, frozen=True):
 def _ome_of(legend: Legend) -> dict[str, Any]:
     """Return what the OME-XML tells: the scale, and the legend as its description."""
     if legend.label_count > _MOST_LABELS_IN_TIFF:
-        legend = msgspec.structs.replace(legend, labels=[])
+        legend = legend.without_labels
     metadata: dict[str, Any] = {"axes": "YX", "Description": msgspec.json.encode(legend).decode()}
     if legend.mpp_um:
         metadata |= {

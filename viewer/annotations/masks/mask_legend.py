@@ -66,6 +66,9 @@ class Legend(msgspec.Struct, frozen=True):
         Width and height of the slide at level 0.
     label_count
         Also where `labels` was left out for its length.
+    mask
+        A word that the mask bears too: it tells a legend from that of a mask which lay there
+        before, where a program was killed between the two; "" in older ones.
     """
 
     of: str
@@ -78,6 +81,12 @@ class Legend(msgspec.Struct, frozen=True):
     label_count: int
     labels: list[Label]
     format: str = FORMAT
+    mask: str = ""
+
+    @property
+    def without_labels(self) -> Legend:
+        """Return the same with none of the labels that it counts."""
+        return msgspec.structs.replace(self, labels=[])
 
 
 def legend_path(mask: Path) -> Path:

@@ -16,8 +16,15 @@ from PIL import Image
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.masks.label_masks import MOST_PNG_PX
-from viewer.annotations.masks.mask_legend import Label, Legend, legend_beside, legend_of
+from viewer.annotations.masks.mask_legend import (
+    Label,
+    Legend,
+    legend_beside,
+    legend_of,
+    legend_path,
+)
 from viewer.annotations.masks.outlines import joined, outlines_of
+from viewer.annotations.masks.png_strips import PLAIN_DESCRIPTION
 from viewer.annotations.shape_numbers import bounds_of
 from viewer.colors import class_color
 from viewer.limits import LimitError, open_regular
@@ -36,6 +43,8 @@ _STRIP_PX = 256
 _MOST_STRIP_BYTES = 1 << 30
 _PNG_HEADER = struct.Struct(">8s4x4sIIBB")
 _GRAY, _PALETTE = 0, 3
+_PNG_SIGNATURE_BYTES, _PNG_CHECKSUM_BYTES = 8, 4
+_MOST_DESCRIPTION_BYTES = 1 << 16
 
 
 def read_mask(
@@ -60,9 +69,14 @@ def read_mask(
         It is no mask that can be read.
     """
     strips = _Strips(path, problems)
-    legend = legend_beside(path)
-    if legend is None or legend.size_px != strips.size_px:
-        legend = strips.own_legend
+    legend, own = legend_beside(path), strips.own_legend
+    is_of_other = legend is not None and own is not None and own.mask not in ("", legend.mask)
+    if legend is None or is_of_other or legend.size_px != strips.size_px:
+        legend = own
+        if own is not None and len(own.labels) < own.label_count:
+            why = "is of another mask" if is_of_other else "is missing"
+            reason = f"its classes and names: {legend_path(path).name} {why}, export it again"
+            problems.append(Problem(0, reason, is_repaired=True))
     if legend is None:
         reason = "its scale: it has no legend, so a pixel of it is taken for one of the slide"
         problems.append(Problem(0, reason, is_repaired=True))
@@ -142,6 +156,7 @@ class _Strips:
                 self._png = _png_header(path)
                 width, height, bits, _ = self._png
                 self.size_px, self.is_wide = (width, height), bits > 8
+                self.own_legend = _legend_in(_png_description(path))
             else:
                 self._look_at_tiff()
         except AnnotationFileError:
@@ -257,6 +272,25 @@ def _png_header(path: Path) -> tuple[int, int, int, int]:
     if width * height > MOST_PNG_PX:
         raise AnnotationFileError(f"{path.name} is too large for a PNG mask: use an OME-TIFF.")
     return width, height, bits, color
+
+
+def _png_description(path: Path) -> str:
+    """Return what a PNG says of itself before its pixels, as `write_png` writes it; "" if nothing.
+
+    Raises OSError.
+    """
+    with open_regular(path) as file:
+        file.seek(_PNG_SIGNATURE_BYTES)
+        while len(head := file.read(8)) == 8 and head[4:] not in (b"IDAT", b"IEND"):
+            length = int.from_bytes(head[:4], "big")
+            if head[4:] != b"iTXt" or length > _MOST_DESCRIPTION_BYTES:
+                file.seek(length + _PNG_CHECKSUM_BYTES, 1)
+                continue
+            text = file.read(length)
+            file.seek(_PNG_CHECKSUM_BYTES, 1)
+            if text.startswith(PLAIN_DESCRIPTION):
+                return text.removeprefix(PLAIN_DESCRIPTION).decode(errors="replace")
+    return ""
 
 
 def _png_labels(path: Path, header: tuple[int, int, int, int]) -> NDArray[Any]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GRAY, _RGB = 0, 2
+PLAIN_DESCRIPTION = b"Description\0\0\0\0\0"
+"""What begins a text (iTXt) that is not compressed, of no language, and tells of the picture."""
 _UP = 2
 """Filter: a row holds the difference to the row above, nearly all zeros in a mask."""
 
@@ -57,8 +59,7 @@ def write_png(
             if per_m:
                 _chunk(file, b"pHYs", struct.pack(">IIB", per_m, per_m, 1))
             if description:
-                text = b"Description\0\0\0\0\0" + description.encode()
-                _chunk(file, b"iTXt", text)
+                _chunk(file, b"iTXt", PLAIN_DESCRIPTION + description.encode())
             above = np.zeros(rows.shape[1], np.uint8)
         differences = np.diff(rows, axis=0, prepend=above[None])
         above = rows[-1]
