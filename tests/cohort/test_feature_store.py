@@ -2,10 +2,14 @@
 
 import os
 import shutil
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from viewer.cohort.features.errors import FeatureStoreError, lance_reason
 from viewer.cohort.features.exchange import write_features
@@ -36,6 +40,20 @@ def features(slide: str, seed: int, rows: int = 5, stain: str = "H&E") -> SlideF
         np.linspace(0, 1, count, dtype=np.float32),
         {"stain": stain},
     )
+
+
+class Ends(FeatureStore):
+    """A store whose disk is full after some changes of its tables."""
+
+    def __init__(self, place: Path, left: int) -> None:
+        super().__init__(place, writes=True)
+        self.left = left
+
+    def _change(self, name: str, change: Callable[[Any], object]) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise OSError("there is no room")
+        super()._change(name, change)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +94,35 @@ def test_rows_without_a_named_slide_are_replaced(tmp_path: Path):
     assert find_similar(store, ENCODER, features("a", 0).vectors[0], SearchOptions()) == []
     store.add_slide(ENCODER, features("a", 0))
     assert len(store.read_slide(ENCODER, "a")) == 50
+
+
+@pytest.mark.parametrize("rows", [2, 0])
+def test_a_slide_is_there_whole_wherever_its_replacement_ends(tmp_path: Path, rows: int):
+    """As a killed program or a full disk leaves it: between any two changes of the tables."""
+    former, new = features("a", 0), replace(features("a", 7, rows=rows), mpp_um=0.3, side_px=100.0)
+    changes, told = 0, set[int]()
+    while True:
+        place = tmp_path / str(changes)
+        FeatureStore(place, writes=True).add_slide(ENCODER, former)
+        ends = Ends(place, changes)
+        with suppress(FeatureStoreError):
+            ends.add_slide(ENCODER, new)
+        store = FeatureStore(place, writes=True)
+        found = store.read_slide(ENCODER, "a")
+        which = former if len(found) == len(former) else new
+        assert np.array_equal(found.vectors, which.vectors)
+        assert len(found) == 0 or found.side_px == which.side_px
+        assert found.mpp_um == pytest.approx(which.mpp_um) or not len(found)
+        told.add(len(found))
+        like = find_similar(store, ENCODER, former.vectors[3], SearchOptions(per_slide=0))
+        assert {(each.box.x0, each.box.y0) for each in like} <= {*map(tuple, which.places.tolist())}
+        store.add_slide(ENCODER, former)
+        assert np.array_equal(store.read_slide(ENCODER, "a").vectors, former.vectors)
+        assert store.table_of(ENCODER).count_rows() == len(former), "nothing of the others is left"
+        if ends.left >= 0:
+            break
+        changes += 1
+    assert told == {len(former), len(new)}
 
 
 def test_the_same_patch_is_the_most_alike(place: Path):

@@ -2,7 +2,9 @@
 """A store of patch features: Lance tables in a folder or a bucket, one for each encoder.
 
 A slide's rows come in one commit of Lance, so a slide is there as a whole or not at all; the table
-`slides` names a slide when its rows are there. What a crash left without a name is replaced.
+`slides` names a slide when its rows are there. Rows that take the place of others are added under
+a name of their own first, and one commit exchanges the names: a program that is killed leaves the
+former rows or the new ones. What else a crash left without a name is removed.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 from filelock import FileLock, Timeout
+from msgspec.structs import replace
 
 from viewer.access import OWNER_FILE, make_folder
 from viewer.cohort.features.claims import Claims
@@ -50,6 +53,8 @@ _LOCKS, _WRITING = ".locks", "writing"
 _INDEX_BYTES, _METADATA_BYTES = 1 << 30, 128 << 20
 """Of indexes, and of what files say of themselves, that a store holds in memory."""
 _MOST_PIECES = 64
+_STAGED, _FORMER = "/staged", "/former"
+"""Ends of the names of rows that are not those of the slide yet, or any more."""
 _AGAIN_S = (0.1, 0.2, 0.5, 1.0, 1.0, 2.0, 2.0, 4.0, 4.0, 8.0)
 _AT_ONCE = {"client_max_retries": "4", "client_retry_timeout": "10", "timeout": "10s"}
 """Of a bucket that nobody knows to answer: else a wrong address is heard of after a minute."""
@@ -165,8 +170,8 @@ class FeatureStore:
             slide,
             held["path"],
             held["name"],
-            held["mpp_um"],
-            held["side_px"],
+            _of_rows(read["mpp_um"], held["mpp_um"]),
+            _of_rows(read["side_px"], held["side_px"]),
             places[rows],
             flat.reshape(-1, encoder.length).astype(np.float16)[rows],
             read["quality"].to_numpy().astype(np.float32)[rows],
@@ -193,15 +198,11 @@ class FeatureStore:
 
     def add_slide(self, encoder: Encoder, features: SlideFeatures) -> None:
         """Keep the features of a slide, in place of those kept before by the same encoder."""
-        from viewer.cohort.features.arrow import patches_table
-
         if features.vectors.shape[1:] != (encoder.length,):
             raise FeatureStoreError(
                 f"{encoder.name} makes vectors of {encoder.length} numbers; these of "
                 f"{features.name} have {features.vectors.shape[-1]}."
             )
-        where = f"slide = '{_quoted(features.slide)}'"
-        rows = patches_table(features, encoder.length)
         entry = {
             "slide": features.slide,
             "encoder_key": encoder.key,
@@ -216,12 +217,34 @@ class FeatureStore:
         }
         with self._errors_told(), self._locked(_WRITING):
             patches = self._patches_name(encoder, create=True)
-            self._change(_SLIDES, lambda table: table.delete(_entry(encoder, features.slide)))
-            if self._table(patches).count_rows(where):
-                self._change(patches, lambda table: table.delete(where))
-            if len(features):
-                self._change(patches, lambda table: table.add(rows))
-            self._change(_SLIDES, lambda table: table.add([entry]))
+            self._put_rows(patches, features, encoder.length)
+            where = _entry(encoder, features.slide)
+            if self._table(_SLIDES).count_rows(where):
+                self._change(_SLIDES, lambda table: table.update(where=where, values=entry))
+            else:
+                self._change(_SLIDES, lambda table: table.add([entry]))
+
+    def _put_rows(self, patches: str, features: SlideFeatures, length: int) -> None:
+        """Put the rows of a slide into a table in one commit, in place of those that are there."""
+        from viewer.cohort.features.arrow import patches_table
+
+        slide = features.slide
+        here, staged, former = (f"{slide}{end}" for end in ("", _STAGED, _FORMER))
+        leftovers = f"slide IN ({_sql_list(staged, former)})"
+        if self._table(patches).count_rows(leftovers):
+            self._change(patches, lambda table: table.delete(leftovers))
+        is_there = self._table(patches).count_rows(f"slide IN ({_sql_list(here)})") > 0
+        if len(features):
+            named = replace(features, slide=staged if is_there else here)
+            rows = patches_table(named, length)
+            self._change(patches, lambda table: table.add(rows))
+        if is_there:
+            both = f"slide IN ({_sql_list(here, staged)})"
+            exchanged = f"replace(concat(slide, '{_FORMER}'), '{_STAGED}{_FORMER}', '')"
+            self._change(
+                patches, lambda table: table.update(where=both, values_sql={"slide": exchanged})
+            )
+            self._change(patches, lambda table: table.delete(leftovers))
 
     def describe_slide(
         self, encoder: Encoder, slide: str, path: str, name: str, attributes: Mapping[str, str]
@@ -337,6 +360,21 @@ class FeatureStore:
 def _entry(encoder: Encoder, slide: str) -> str:
     """Return the condition of a slide's row in the table of slides."""
     return f"slide = '{_quoted(slide)}' AND encoder_key = '{_quoted(encoder.key)}'"
+
+
+def _of_rows(column: Any, named: float) -> float:
+    """Return a size as the rows have it, in single precision, where they are not those named.
+
+    A program was killed between the two.
+    """
+    if not len(column) or column[0].as_py() == np.float32(named):
+        return named
+    return column[0].as_py()
+
+
+def _sql_list(*texts: str) -> str:
+    """Return texts as SQL lists them."""
+    return ", ".join(f"'{_quoted(each)}'" for each in texts)
 
 
 def _quoted(text: str) -> str:
