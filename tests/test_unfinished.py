@@ -11,7 +11,7 @@ from pathlib import Path
 
 import forked_programs
 
-from viewer.atomic_write import atomic_write, atomic_write_bytes
+from viewer.atomic_write import atomic_write, atomic_write_bytes, remove_abandoned
 from viewer.unfinished import remove_left, unfinished_folder
 
 _LARGE = bytes(2 << 20)
@@ -91,3 +91,20 @@ def test_a_file_can_be_written_by_two_programs_at_once(tmp_path: Path) -> None:
         second.write(_LARGE + b"second")
     assert (tmp_path / "a.tif").stat().st_size == len(_LARGE)
     assert unfinished(tmp_path) == []
+
+
+def test_small_files_that_are_surely_abandoned_go(tmp_path: Path) -> None:
+    """Not those of a program that runs, of this hour, or that only look alike."""
+    folder = tmp_path / "studies" / "one"
+    folder.mkdir(parents=True)
+    left, mine = folder / f".settings.json-{'0f' * 6}.part", folder / ".notes-2026.part"
+    for path in (left, mine):
+        path.write_text("{}")
+    with atomic_write(folder / "answers.json") as file:
+        age(folder)
+        fresh = folder / f".form.json-{'1a' * 6}.part"
+        fresh.write_text("{}")
+        remove_abandoned(tmp_path)
+        assert {path.name for path in folder.iterdir()} == {
+            mine.name, fresh.name, Path(file.name).name
+        }  # fmt: skip

@@ -24,6 +24,7 @@ from viewer.errors import CoverslipError, reason_of
 from viewer.folders import is_own
 from viewer.policy import policy
 from viewer.unfinished import hold, remove_left
+from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -35,6 +36,8 @@ _NAME_CHARACTERS = 32
 """Of the target's name in that of its unfinished file: names have a longest length."""
 _LARGE_BYTES = 1 << 20
 """A file for which it is worth while to look what killed programs left beside it."""
+_PART = re.compile(r"\..+-[0-9a-f]{12}\.part", re.DOTALL)
+"""What an unfinished file is called, whatever its target."""
 _USUAL_MODE = 0o666
 _MOST_LINKS = 8
 on_export: Callable[[Path], object] | None = None
@@ -61,7 +64,8 @@ def atomic_write(
     """Give a binary file to write to, which takes the place of `path` at the end of the block.
 
     When the block raises, `path` is left as it was and nothing remains beside it; what a killed
-    program left beside a large file goes with the next one. The file can be read and sought in;
+    program left beside a large file goes with the next one, beside a small one with
+    `remove_abandoned`. The file can be read and sought in;
     its `name` is the path of the unfinished file, for libraries that write to paths alone.
 
     Parameters
@@ -125,6 +129,15 @@ def atomic_write(
         remove_left(_unfinished_of(target))
     if not is_private:
         tell_export(path)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what killed programs left of small files in a folder, and in those below it.
+
+    What may still be written stays; see `remove_left`.
+    """
+    for parent, _, names in os.walk(folder):
+        remove_left(Path(parent, name) for name in giving_way(names) if _PART.fullmatch(name))
 
 
 def _unfinished_of(target: Path) -> Generator[Path]:

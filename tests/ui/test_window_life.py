@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 from ui_steps import CTRL, SHIFT, open_dialog, press, show_slide
 
-from viewer.folders import config_folder
+from viewer.folders import config_folder, data_folder
 from viewer.progress import while_wanted
 from viewer.settings import load_settings
 from viewer.ui import background_queue, background_runner
@@ -41,9 +42,15 @@ def test_docks_and_size_are_kept(make_window: Callable[[], MainWindow], qtbot: Q
     assert not again.commands["panels.properties"].isChecked()
 
 
-def test_a_spoilt_window_state_gives_the_first_one(make_window: Callable[[], MainWindow]) -> None:
+def test_a_spoilt_window_state_gives_the_first_one_and_what_was_left_goes(
+    make_window: Callable[[], MainWindow], qtbot: QtBot
+) -> None:
     (config_folder() / "window.ini").write_bytes(b"\x00\xffnot an ini\n[General]\ngeometry=7\n")
+    left = data_folder() / f".settings.json-{'0f' * 6}.part"
+    left.write_text("{}")
+    os.utime(left, (0, 0))
     assert make_window().isVisible()
+    qtbot.waitUntil(lambda: not left.exists(), timeout=20_000)
 
 
 def test_recent_slides_are_kept_and_open_again(

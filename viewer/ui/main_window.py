@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import QMainWindow
 
+from viewer.atomic_write import remove_abandoned
 from viewer.audit_log import keep_audit, trail
 from viewer.canvas.qt_guard import failures, guarded
+from viewer.folders import own_folders
 from viewer.policy import read_policy
 from viewer.stand_in import stand_in
 from viewer.ui.actions import ActionSet
@@ -18,7 +20,7 @@ from viewer.ui.agents.controller import AgentsController
 from viewer.ui.alignment.controller import AlignmentController
 from viewer.ui.annotations.controller import AnnotationsController
 from viewer.ui.annotations.toolbox import Toolbox
-from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.background_runner import BackgroundRunner, Urgency
 from viewer.ui.batch.controller import BatchController
 from viewer.ui.cells.controller import CellsController
 from viewer.ui.commands import merged_bindings
@@ -91,6 +93,7 @@ class MainWindow(QMainWindow):
         self._situation: Situation | None = None
         self._state_before = Qt.WindowState.WindowNoState
         self._writer = BackgroundRunner("write file", 1, self)
+        self._tidying = BackgroundRunner("remove what was left", 1, self)
         self._settings = SettingsInForce(self, settings, cache, self._writer)
         self.setAcceptDrops(True)
         self.reader = CurrentReader(
@@ -159,6 +162,11 @@ class MainWindow(QMainWindow):
         self._restore_state()
         self._settings.apply()
         self._show_active()
+        self._tidying.run(
+            lambda: [remove_abandoned(each) for each in own_folders()],
+            lambda _: None,
+            urgency=Urgency.REST,
+        )
         if problem := read_policy().problem:
             self.show_error(problem)
 
@@ -299,6 +307,7 @@ class MainWindow(QMainWindow):
             self.frame.inspector.shut_down,
             self.opening.shut_down,
             lambda: self._writer.close(finish=True),
+            self._tidying.close,
             trail.flush,
             self.home_notice.shut_down,
         ]
