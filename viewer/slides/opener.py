@@ -10,6 +10,7 @@ from viewer.plain_text import is_text, shown_text
 from viewer.policy import policy, read_policy
 from viewer.redaction import leave_out_path
 from viewer.slides.access_errors import access_error
+from viewer.slides.data_folders import check_links, check_mirax, is_mirax
 from viewer.slides.derived_levels import with_fine_steps
 from viewer.slides.dicom_folder import chosen_series, series_of
 from viewer.slides.errors import (
@@ -24,6 +25,7 @@ from viewer.slides.guarded_source import GuardedSource
 from viewer.slides.reader_process.plugins import named_readers
 from viewer.slides.reader_process.trust import reads_in_this_process
 from viewer.slides.remote.address import RemotePath, slide_path
+from viewer.slides.slide_files import home_of, slide_files
 from viewer.slides.slide_folders import folder_kind
 from viewer.slides.source import renamed, with_note
 from viewer.slides.vsi_folders import check_vsi, is_vsi
@@ -60,21 +62,32 @@ def open_slide(path: Path, image: int | None = None) -> SlideSource:
     try:
         if folder_kind(path) == "dicom":
             return _open_dicom_folder(path, image)
-        _check_file(path)
-        version = FileVersion(path)
-        # Not in the process that this starts, which opens slides by itself.
-        from viewer.slides.reader_process.source import open_isolated
-
-        others, why_not = named_readers()
-        opened = None if others else _opened_here_if_trusted(path, image)
-        opened = opened or open_isolated(path, image, version=version)
-        if why_not:
-            opened = with_note(opened, why_not)
-        stored = GuardedSource(opened, version)
-        version.check()
-        return _with_fine_steps(stored)
+        return _open_file(path, home_of(path), image)
     except OSError as error:
         raise access_error(path, error) from error
+
+
+def _open_file(path: Path, real: Path, image: int | None) -> SlideSource:
+    """Open a file, or a folder of Zarr; a link by what it leads to. Raises SlideError, OSError."""
+    _check_file(real)
+    version = FileVersion(path)
+    # Not in the process that this starts, which opens slides by itself.
+    from viewer.slides.reader_process.source import open_isolated
+
+    others, why_not = named_readers()
+    opened = None if others else _opened_here_if_trusted(real, image)
+    try:
+        opened = opened or open_isolated(real, image, version=version)
+    except (SlideAccessError, IncompleteSlideError) as error:
+        check_links(path, slide_files(real), error)
+        raise
+    if why_not:
+        opened = with_note(opened, why_not)
+    if real != path:
+        opened = renamed(opened, path, opened.info.images, opened.info.image)
+    stored = GuardedSource(opened, version)
+    version.check()
+    return _with_fine_steps(stored)
 
 
 def _open_remote(path: RemotePath, image: int | None) -> SlideSource:
@@ -98,7 +111,7 @@ def _open_dicom_folder(path: Path, image: int | None) -> SlideSource:
     It is the slide that any of its files opens, and is called the same.
     """
     series, index, entries = chosen_series(path, image)
-    source = open_slide(series.main_file)
+    source = _open_file(series.main_file, series.main_file, None)  # no link leads out of a folder
     return renamed(source, path, entries if len(entries) > 1 else (), index)
 
 
@@ -149,10 +162,5 @@ def _check_file(path: Path) -> None:
         pass  # tells at once whether we may read it; OpenSlide would not say why it fails
     if is_vsi(path):
         check_vsi(path)
-    data_folder = path.with_suffix("")
-    if path.suffix.lower() == ".mrxs" and not (data_folder / "Slidedat.ini").is_file():
-        raise IncompleteSlideError(
-            path,
-            f"The data of {path.name} is missing: copy its folder {data_folder.name}, with "
-            "Slidedat.ini and the .dat files, to the same place.",
-        )
+    if is_mirax(path):
+        check_mirax(path)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from viewer.slides.access_errors import access_error
+from viewer.slides.data_folders import is_mirax
 from viewer.slides.dicom_folder import checked_series
 from viewer.slides.errors import (
     DamagedSlideError,
@@ -87,6 +88,8 @@ def _first_source(path: Path, image: int | None, readers: tuple[Reader, ...]) ->
     for reader in readers:
         if is_for_others and reader in READERS:
             continue  # they read single files, and of a .vsi the photograph of its glass
+        if is_mirax(path) and reader in READERS and reader is not _open_vendor_slide:
+            continue  # of a .mrxs it is a small picture of the slide
         try:
             source = reader(path, image)
         except NoSuchImageError:

@@ -5,19 +5,18 @@ MIRAX, DICOM, VMS, VSI, Zarr and some OME-TIFFs are several.
 
 from __future__ import annotations
 
+import os
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from viewer.limits import open_regular
 from viewer.slides.companions import values_in
+from viewer.slides.data_folders import MIRAX_DESCRIPTION, mirax_folder
 from viewer.slides.dicom_header import HEADER_BYTES, dicom_header
 from viewer.slides.ome_sets import TIFF_SUFFIXES, ome_set
 from viewer.slides.remote.address import is_address
 from viewer.slides.slide_folders import ZARR_FILES, is_slide_folder
 from viewer.slides.vsi_folders import vsi_folder
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _HEADER_BYTES = 1 << 14
 _HEADERS_BYTES = 1 << 20
@@ -26,7 +25,6 @@ _MOST_FILES = 2000
 _MOST_DESCRIPTIONS = 400
 """Of a Zarr, where each is looked at after every tile."""
 _DESCRIPTION_BYTES = 16 << 20
-_MIRAX_DESCRIPTION = "Slidedat.ini"
 _NOT_OF_SLIDES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini"))
 """What file managers write into any folder, beside hidden files."""
 _ARRAY = re.compile(rb'"node_type"\s*:\s*"array"')
@@ -36,20 +34,43 @@ def slide_files(path: Path) -> tuple[Path, ...]:
     """Return all files of the slide at `path`, `path` itself first unless it is one of many equals.
 
     Of a DICOM slide any file gives the same files in the same order; of a Zarr these are the files
-    that describe it, without its chunks.
+    that describe it, without its chunks. Of a link to a slide of several files these are the link
+    and the other files of that slide.
 
     Raises
     ------
     OSError
         The file or its folder cannot be read.
     """
+    real = home_of(path)
+    files = _files_beside(real)
+    return files if real == path else (path, *(file for file in files if file != real))
+
+
+def home_of(path: Path) -> Path:
+    """Return where the files of a slide lie: where a link leads, if more of them lie there.
+
+    The reader of a DICOM file looks at all its neighbors, so that of a link is followed, too.
+    """
+    if is_address(path) or not path.is_symlink() or path.is_dir():
+        return path
+    real = Path(os.path.realpath(path))
+    try:
+        beside = len(_files_beside(path))
+        is_alone = beside == 1 and dicom_series(path) is not None
+        return real if is_alone or len(_files_beside(real)) > beside else path
+    except OSError:
+        return path  # why it cannot be read is said where it is opened
+
+
+def _files_beside(path: Path) -> tuple[Path, ...]:
     if is_address(path):
         return (path,)
     if path.is_dir():
         return _descriptions_in(path)
     match path.suffix.lower():
         case ".mrxs":
-            return (path, *_files_of_mirax(path.with_suffix("")))
+            return (path, *_files_of_mirax(mirax_folder(path)))
         case ".vsi":
             return (path, *_files_below(vsi_folder(path)))
         case ".vms" | ".vmu":
@@ -142,7 +163,7 @@ def _files_of_mirax(folder: Path) -> list[Path]:
     Other programs keep files of their own beside them, which are neither copied nor kept always.
     """
     files = _files_below(folder)
-    description = folder / _MIRAX_DESCRIPTION
+    description = folder / MIRAX_DESCRIPTION
     if description not in files:
         return files
     with open_regular(description) as file:

@@ -75,9 +75,10 @@ def slide_key(path: Path, image: str = "") -> str:
         A file of the slide cannot be read.
     """
     from viewer.slides.remote.dicom_keys import far_series_outline
-    from viewer.slides.slide_files import slide_files
+    from viewer.slides.slide_files import home_of, slide_files
     from viewer.slides.zarr_key import far_zarr_outline, zarr_manifest
 
+    path = home_of(path)  # what a link leads to is called the same
     files = slide_files(path)
     digest = blake2b(digest_size=20, person=b"coverslip slide")
     if isinstance(path, RemotePath) and path.folder is not None:

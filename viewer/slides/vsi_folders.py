@@ -7,6 +7,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from viewer.limits import open_regular
+from viewer.slides.data_folders import renamed_folder, renamed_sentence
 from viewer.slides.errors import IncompleteSlideError
 
 if TYPE_CHECKING:
@@ -56,11 +57,9 @@ def check_vsi(path: Path) -> None:
         f"The data of {path.name} is missing: copy its folder {data_folder.name}, with the "
         ".ets files, to the same place."
     )
-    if other := _renamed_vsi_folder(path, data_folder):
-        sentence = (
-            f"The data of {path.name} is not found under its name: if it is in the folder "
-            f"{other.name}, rename that to {data_folder.name}."
-        )
+    others = [each for each in path.parent.iterdir() if re.fullmatch("_.+_", each.name)]
+    if other := renamed_folder(path, others, vsi_folder, _holds_ets):
+        sentence = renamed_sentence(path, data_folder, other)
     raise IncompleteSlideError(path, sentence)
 
 
@@ -78,17 +77,6 @@ def overview_note(path: Path) -> str:
         f"{' and '.join(sorted(folders))}, and scans lie in folders such as stack10001. Copy the "
         "folder again if the scan is missing."
     )
-
-
-def _renamed_vsi_folder(path: Path, data_folder: Path) -> Path | None:
-    """Return the one folder beside a .vsi that may hold its data; None where there is none."""
-    others = [each for each in path.parent.iterdir() if re.fullmatch("_.+_", each.name)]
-    same = [each for each in others if each.name.casefold() == data_folder.name.casefold()]
-    # The others are of slides of their own, unless the .vsi was renamed.
-    slides = {each.stem.casefold() for each in path.parent.iterdir() if is_vsi(each)}
-    left = same or [each for each in others if each.name[1:-1].casefold() not in slides]
-    found = [each for each in left if _holds_ets(each)]
-    return found[0] if len(found) == 1 else None
 
 
 def _is_whole(file: Path) -> bool:
