@@ -6,46 +6,11 @@ import os
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
-from viewer.slides.errors import IncompleteSlideError, SlideAccessError
+from viewer.slides.errors import SlideAccessError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
-
-MIRAX_DESCRIPTION = "Slidedat.ini"
-
-
-def is_mirax(path: Path) -> bool:
-    """Return whether a file is called as those slides are; it holds a small picture alone."""
-    return path.suffix.lower() == ".mrxs"
-
-
-def mirax_folder(path: Path) -> Path:
-    """Return the folder where the data of a .mrxs lies."""
-    return path.with_suffix("")
-
-
-def check_mirax(path: Path) -> None:
-    """Refuse a .mrxs without its data; where another folder may hold it, that is said.
-
-    Raises
-    ------
-    IncompleteSlideError
-        The folder of its name holds none.
-    OSError
-        The folder that it lies in cannot be read.
-    """
-    folder = mirax_folder(path)
-    if _holds_mirax(folder):
-        return
-    other = renamed_folder(path, path.parent.iterdir(), mirax_folder, _holds_mirax)
-    raise IncompleteSlideError(
-        path,
-        renamed_sentence(path, folder, other)
-        if other is not None
-        else f"The data of {path.name} is missing: copy its folder {folder.name}, with "
-        f"{MIRAX_DESCRIPTION} and the .dat files, to the same place.",
-    )
 
 
 def renamed_folder(
@@ -110,10 +75,6 @@ def check_links(path: Path, files: Iterable[Path], error: Exception) -> None:
                 f"{path.name} is not opened: {file.name}, which belongs to it, is a link to a file "
                 "elsewhere, and such links are not followed; put the file itself in its place.",
             ) from error
-
-
-def _holds_mirax(folder: Path) -> bool:
-    return (folder / MIRAX_DESCRIPTION).is_file()
 
 
 def _alike(name: str) -> str:

@@ -10,7 +10,7 @@ from viewer.plain_text import is_text, shown_text
 from viewer.policy import policy, read_policy
 from viewer.redaction import leave_out_path
 from viewer.slides.access_errors import access_error
-from viewer.slides.data_folders import check_links, check_mirax, is_mirax
+from viewer.slides.data_folders import check_links
 from viewer.slides.derived_levels import with_fine_steps
 from viewer.slides.dicom_folder import chosen_series, series_of
 from viewer.slides.errors import (
@@ -22,6 +22,7 @@ from viewer.slides.errors import (
 )
 from viewer.slides.file_version import FileVersion
 from viewer.slides.guarded_source import GuardedSource
+from viewer.slides.mirax import check_mirax, is_mirax
 from viewer.slides.reader_process.plugins import named_readers
 from viewer.slides.reader_process.trust import reads_in_this_process
 from viewer.slides.remote.address import RemotePath, slide_path

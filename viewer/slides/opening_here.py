@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from viewer.slides.access_errors import access_error
-from viewer.slides.data_folders import is_mirax
 from viewer.slides.dicom_folder import checked_series
 from viewer.slides.errors import (
     DamagedSlideError,
@@ -19,6 +18,7 @@ from viewer.slides.errors import (
     UnsupportedSlideError,
     check_image,
 )
+from viewer.slides.mirax import is_mirax
 from viewer.slides.readers.image import open_image
 from viewer.slides.readers.other_kinds import what_else_it_is
 from viewer.slides.readers.tiff.source import open_tiff

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from viewer.limits import open_regular
 from viewer.slides.companions import values_in
-from viewer.slides.data_folders import MIRAX_DESCRIPTION, mirax_folder
 from viewer.slides.dicom_header import HEADER_BYTES, dicom_header
+from viewer.slides.mirax import MIRAX_DESCRIPTION, mirax_folder, mirax_values
 from viewer.slides.ome_sets import TIFF_SUFFIXES, ome_set
 from viewer.slides.remote.address import is_address
 from viewer.slides.slide_folders import ZARR_FILES, is_slide_folder
@@ -166,9 +166,7 @@ def _files_of_mirax(folder: Path) -> list[Path]:
     description = folder / MIRAX_DESCRIPTION
     if description not in files:
         return files
-    with open_regular(description) as file:
-        text = file.read(_DESCRIPTION_BYTES).decode("utf-8", "replace")
-    values = {line.partition("=")[2].strip() for line in text.splitlines()}
+    values = frozenset(mirax_values(folder).values())
     named = [path for path in files if path.name in values and path.parent == folder]
     return sorted([description, *named]) if named else files
 

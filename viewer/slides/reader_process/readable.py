@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.limits import open_regular
+from viewer.slides.mirax import is_mirax, mirax_folder
 from viewer.slides.ome_sets import ome_set
 from viewer.slides.vsi_folders import is_vsi, vsi_folder
 
@@ -30,8 +31,8 @@ def readable_of(path: Path) -> list[str]:
     path = path.absolute()
     if path.is_dir():
         return [str(path)]
-    if path.suffix.lower() == ".mrxs":
-        return [str(path), str(path.with_suffix(""))]
+    if is_mirax(path):
+        return [str(path), str(mirax_folder(path))]
     if is_vsi(path):
         return [str(path), str(vsi_folder(path))]
     if path.suffix.lower() in _WITH_FOLDER or _is_dicom(path):

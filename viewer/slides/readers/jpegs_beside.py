@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from viewer.limits import COLOR_PROFILE_BYTES, TIFF_TEXT_BYTES, open_regular
 from viewer.slides.companions import values_in
+from viewer.slides.mirax import mirax_folder, mirax_values
 from viewer.slides.readers.tiff_directory import TiffDirectoryError, read_texts
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ _MIRAX = {
     "ScanDataLayer_SlideBarcode": "label",
     "ScanDataLayer_SlidePreview": "thumbnail",
 }
-_MIRAX_INI_BYTES = 1 << 20
 _MIRAX_LAYER = "Scan data layer"
 _MIRAX_VERSION_BYTES = 5
 _MOST_MIRAX_VALUES = 10_000
@@ -77,13 +77,12 @@ def _of_vms(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _of_mirax(path: Path) -> Iterator[tuple[str, bytes]]:
-    folder = path.with_suffix("")
-    with open_regular(folder / "Slidedat.ini") as file:
-        ini = _keys(file.read(_MIRAX_INI_BYTES).decode("utf-8-sig", "replace"))
+    folder = mirax_folder(path)
+    ini = mirax_values(folder)
     identifier = ini["GENERAL", "SLIDE_ID"]
     with open_regular(folder / ini["HIERARCHICAL", "INDEXFILE"]) as index:
         root_at = _MIRAX_VERSION_BYTES + len(identifier.encode()) + 4
-        for number, value in enumerate(_mirax_values(ini)):
+        for number, value in enumerate(_names_of_records(ini)):
             name = _MIRAX.get(value)
             if name is None:
                 continue
@@ -93,20 +92,7 @@ def _of_mirax(path: Path) -> Iterator[tuple[str, bytes]]:
                 yield name, data.read(min(size, _MOST_BYTES))
 
 
-def _keys(text: str) -> dict[tuple[str, str], str]:
-    """Return the values of a key file by group and key."""
-    found: dict[tuple[str, str], str] = {}
-    group = ""
-    for line in text.splitlines():
-        if line.startswith("["):
-            group = line.strip("[] \t")
-        elif "=" in line:
-            key, _, value = line.partition("=")
-            found[group, key.strip()] = value.strip()
-    return found
-
-
-def _mirax_values(ini: dict[tuple[str, str], str]) -> Iterator[str]:
+def _names_of_records(ini: dict[tuple[str, str], str]) -> Iterator[str]:
     """Yield what lies in each record beside the levels; "" for those of other layers."""
     layers = int(ini["HIERARCHICAL", "NONHIER_COUNT"])
     left = _MOST_MIRAX_VALUES
