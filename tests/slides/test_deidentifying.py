@@ -140,8 +140,11 @@ def test_a_philips_tiff_is_still_one(tmp_path: Path) -> None:
         assert list(slide.associated_images) == []
 
 
-def test_an_ome_tiff_keeps_scale_objective_and_channels(tmp_path: Path) -> None:
-    copy, report = deidentify(write_ome(tmp_path / "a.ome.tif"), tmp_path / "b.ome.tif")
+@pytest.mark.parametrize("name", [b'"H&amp;E"', b'"H&E"    '], ids=["", "mistaken"])
+def test_an_ome_tiff_keeps_scale_objective_and_channels(tmp_path: Path, name: bytes) -> None:
+    slide = write_ome(tmp_path / "a.ome.tif")
+    slide.write_bytes(slide.read_bytes().replace(b'"H&amp;E"', name))
+    copy, report = deidentify(slide, tmp_path / "b.ome.tif")
     with tifffile.TiffFile(copy) as tiff:
         xml = tiff.ome_metadata
         assert xml is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import struct
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree as Xml
 
 import imagecodecs
 import numpy as np
@@ -30,6 +29,7 @@ from viewer.colors import class_color
 from viewer.limits import LimitError, open_regular
 from viewer.slides.readers.coded_size import check_tiff_tile
 from viewer.slides.readers.small_parts import check_parts
+from viewer.slides.readers.tiff.description_xml import description_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -244,9 +244,8 @@ def _rows_at_once(page: Any) -> int:
 
 
 def _legend_in(description: str) -> Legend | None:
-    try:
-        root = Xml.fromstring(description)  # noqa: S314 - expat refuses expanding entities
-    except (Xml.ParseError, ValueError):
+    root = description_root(description)
+    if root is None:
         return legend_of(description)
     for element in root.iter():
         if element.tag.endswith("}Description") and element.text:

@@ -6,11 +6,11 @@ import base64
 import binascii
 import struct
 from typing import TYPE_CHECKING, BinaryIO
-from xml.etree import ElementTree
 
 from viewer.limits import COLOR_PROFILE_BYTES, TIFF_TEXT_BYTES, open_regular
 from viewer.slides.companions import values_in
 from viewer.slides.mirax import mirax_folder, mirax_values
+from viewer.slides.readers.tiff.description_xml import description_root
 from viewer.slides.readers.tiff_directory import TiffDirectoryError, read_texts
 
 if TYPE_CHECKING:
@@ -48,17 +48,14 @@ def jpegs_beside(path: Path, vendor: str) -> dict[str, bytes]:
     find = finders.get(vendor)
     try:
         return {} if find is None else dict(find(path))
-    except (
-        TiffDirectoryError, OSError, ValueError, LookupError, struct.error, ElementTree.ParseError,
-    ):  # fmt: skip
+    except (TiffDirectoryError, OSError, ValueError, LookupError, struct.error):
         return {}
 
 
 def _of_philips(path: Path) -> Iterator[tuple[str, bytes]]:
     xml = read_texts(path, (_DESCRIPTION,), TIFF_TEXT_BYTES.most).get(_DESCRIPTION, b"")
-    if b"<!DOCTYPE" in xml:  # it could define entities that expand without end
-        return
-    for image in ElementTree.fromstring(xml.rstrip(b"\0")).iterfind(_PHILIPS_IMAGES):  # noqa: S314
+    root = description_root(xml.rstrip(b"\0").decode("utf-8", "replace"))
+    for image in () if root is None else root.iterfind(_PHILIPS_IMAGES):
         values = {each.get("Name"): each.text or "" for each in image.iterfind("Attribute")}
         name = _PHILIPS.get(values.get("PIM_DP_IMAGE_TYPE", ""))
         if name is not None:

@@ -22,8 +22,8 @@ from viewer.slides.readers.tiff.ome import (
     OmeImage,
     described_elsewhere,
     file_uuid,
-    is_readable,
     ome_images,
+    ome_root,
     with_held_planes,
 )
 from viewer.slides.readers.tiff.page_tags import sample_kind
@@ -187,7 +187,7 @@ def _with_uncounted(image: TiffImage) -> TiffImage:
 def _untold(other: str, xml: str | None) -> str:
     """Return a sentence where a description is not read: in another file, or of its own."""
     if not other:
-        return _UNREADABLE if xml is not None and not is_readable(xml) else ""
+        return _UNREADABLE if xml is not None and ome_root(xml) is None else ""
     return (
         f"This file is a part of an image that is described in {other}, which is not read: what "
         "it says of planes in other files and of the pixel size is missing. Copy it to the same "

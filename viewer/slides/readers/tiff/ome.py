@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from viewer.geometry import Optics
+from viewer.slides.readers.tiff.description_xml import description_root
 from viewer.slides.resolution import positive
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ class OmeFile(msgspec.Struct, frozen=True):
 
 def ome_images(xml: str | None, file: OmeFile) -> list[OmeImage]:
     """Return the images that the XML describes, in its order; none where it is not usable."""
-    root = _root(xml)
+    root = None if xml is None else ome_root(xml)
     if root is None:
         return []
     powers = dict(_objective_powers(root))
@@ -193,21 +194,12 @@ def ome_images(xml: str | None, file: OmeFile) -> list[OmeImage]:
     return images
 
 
-def is_readable(xml: str) -> bool:
-    """Return whether XML can be read, if need be without what some programs write by mistake."""
-    return _root(xml) is not None
-
-
-def _root(xml: str | None) -> Element | None:
-    # OME-XML has no document type; one could define entities that expand without end.
-    if xml is None or "<!DOCTYPE" in xml:
-        return None
-    for text in (xml, _UNESCAPED.sub("&amp;", _NO_TEXT.sub("", xml))):
-        try:
-            return ElementTree.fromstring(text)  # noqa: S314 - see above
-        except ElementTree.ParseError:
-            continue
-    return None
+def ome_root(xml: str) -> Element | None:
+    """Return the root of OME-XML, if need be without what some programs write by mistake."""
+    root = description_root(xml)
+    if root is None:
+        root = description_root(_UNESCAPED.sub("&amp;", _NO_TEXT.sub("", xml)))
+    return root
 
 
 def described_elsewhere(xml: str | None) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
 
 from viewer.geometry import Optics
+from viewer.slides.readers.tiff.description_xml import description_root
 from viewer.slides.readers.tiff.ome import OmeChannel, OmeImage
 from viewer.slides.resolution import positive
 
 if TYPE_CHECKING:
-    Element = ElementTree.Element
+    from xml.etree.ElementTree import Element
 
 _NAMESPACE = "http://www.leica-microsystems.com/scn/"
 _LIGHT = "{*}scanSettings/{*}illuminationSettings/{*}illuminationSource"
@@ -61,13 +61,8 @@ def _area(element: Element | None) -> tuple[str | None, ...]:
 
 def _root(xml: str) -> Element | None:
     """Return the XML of an SCN; None for that of others."""
-    if _NAMESPACE not in xml or "<!DOCTYPE" in xml:
-        return None
-    try:
-        root = ElementTree.fromstring(xml)  # noqa: S314 - it cannot define entities, see above
-    except ElementTree.ParseError:
-        return None
-    return root if root.tag.startswith("{" + _NAMESPACE) else None
+    root = description_root(xml) if _NAMESPACE in xml else None
+    return root if root is not None and root.tag.startswith("{" + _NAMESPACE) else None
 
 
 def _levels(scan: Element, pixels: Element, directories: int) -> list[OmeImage]:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import msgspec
 
-from viewer.slides.readers.tiff.ome import OmeFile, OmeImage, file_uuid, ome_images
+from viewer.slides.readers.tiff.ome import OmeFile, OmeImage, file_uuid, ome_images, ome_root
 from viewer.slides.writing.deidentifying.tiff_copy import KeptDirectory
 from viewer.slides.writing.errors import WritingError
 from viewer.slides.writing.ome_xml import OME_NAMESPACE, SCHEMA_LOCATION
@@ -67,10 +67,10 @@ def kept_of_ome(tiff: TiffFile, report: Report, check: LevelCheck) -> list[KeptD
     """
     pages = [tiff.pages[index].aspage() for index in range(len(tiff.pages))]
     xml = pages[0].description
+    root = ome_root(xml)
     described = ome_images(xml, OmeFile(len(pages), uuid=file_uuid(xml)))
-    if not described:
+    if root is None or not described:
         raise WritingError("The OME-XML of this file is damaged; convert the slide instead.")
-    root = ElementTree.fromstring(xml)  # noqa: S314 - ome_images has looked at it
     elements = [each for each in root.iterfind("{*}Image") if each.find("{*}Pixels") is not None]
     if any(image.elsewhere for image in described):
         raise WritingError(

@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from viewer.slides.readers.tiff.description_xml import description_root
 from viewer.slides.writing.deidentifying.report import whole_profile
 from viewer.slides.writing.deidentifying.tiff_copy import KeptDirectory
 from viewer.slides.writing.errors import WritingError
@@ -80,13 +81,9 @@ def described(xml: str, report: Report) -> str:
 
     Raises WritingError where it is no XML.
     """
-    # There is no document type; one could define entities that expand without end.
-    if "<!DOCTYPE" in xml:
-        raise WritingError("The XML of this Philips TIFF is not of its kind.")
-    try:
-        root = ElementTree.fromstring(xml)  # noqa: S314 - see above
-    except ElementTree.ParseError as error:
-        raise WritingError("The XML of this Philips TIFF is damaged.") from error
+    root = description_root(xml)
+    if root is None:
+        raise WritingError("The XML of this Philips TIFF is damaged.")
     copy = ElementTree.Element("DataObject", {"ObjectType": "DPUfsImport"})
     _copy_attributes(root, copy, report, 0)
     return '<?xml version="1.0" encoding="UTF-8"?>' + ElementTree.tostring(copy, "unicode")
