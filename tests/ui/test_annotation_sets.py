@@ -6,6 +6,7 @@ import gc
 import weakref
 from pathlib import Path
 
+import pytest
 import shapely
 from PIL import Image
 from PySide6.QtCore import Qt
@@ -17,8 +18,11 @@ from ui_steps import open_dialog, set_document, show_slide
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import Document, adding
+from viewer.annotations.formats.exchange import FORMATS, write_as
+from viewer.annotations.formats.slide_place import SlidePlace
 from viewer.annotations.sets.together import together
 from viewer.folders import data_folder
+from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.sets_panel import EYE, LOCK, NAME, SetsPanel
 from viewer.ui.annotations.slide_annotations import SlideAnnotations
 from viewer.ui.annotations.slide_sets import SlideSets
@@ -317,3 +321,83 @@ def test_sets_of_one_reader_are_told_apart_where_their_names_are_cut(
         pictures.append(tree.viewport().grab(place).toImage())
     assert pictures[0].size() == pictures[1].size()
     assert pictures[0] != pictures[1]
+
+
+@pytest.mark.parametrize("count", [2, MANY + 1])
+def test_an_import_is_undone_with_its_set_and_done_again(
+    slide_window: MainWindow, sample_slide: Path, tmp_path: Path, qtbot: QtBot, count: int
+) -> None:
+    """In its turn among strokes, at once or in a thread."""
+    window, name = slide_window, "cells.geojson"
+    sets = ready(window, qtbot)
+    undo, redo = window.commands["edit.undo"], window.commands["edit.redo"]
+    path = tmp_path / name
+    cells = [Annotation(shapely.box(n, 0, n + 5, 5)) for n in range(count)]
+    write_as(path, FORMATS["qupath"], cells, SlidePlace())
+    first = draw(window, 0)
+    mine = drawn_on(window)
+    window.annotations.files.take(path, window.panes.active)
+
+    def imported() -> int:
+        entry = sets.named(name)
+        return len(entry.annotations.document) if entry and entry.annotations else -1
+
+    qtbot.waitUntil(lambda: imported() == count, timeout=20_000)
+    assert undo.text().startswith(f"&Undo import {name}")
+    second = draw(window, 100)
+    for held in ([first], [first], []):
+        undo.trigger()
+        qtbot.waitUntil(lambda held=held: list(mine) == held, timeout=20_000)
+        qtbot.waitUntil(lambda: not window.annotations.editing.bulk.is_busy, timeout=20_000)
+    assert imported() == row_of(window, name) == -1
+    assert not undo.isEnabled()
+    for held in ([first], [first], [first, second]):
+        assert redo.isEnabled()
+        redo.trigger()
+        qtbot.waitUntil(lambda held=held: list(mine) == held, timeout=20_000)
+        qtbot.waitUntil(lambda: not window.annotations.editing.bulk.is_busy, timeout=20_000)
+    assert imported() == count
+    assert row_of(window, name) > 0
+    undo.trigger()
+    undo.trigger()
+    qtbot.waitUntil(lambda: imported() == -1, timeout=20_000)
+    qtbot.waitUntil(lambda: window.annotations.is_saved, timeout=20_000)
+    window.commands["file.close"].trigger()
+    qtbot.waitUntil(lambda: window.annotations.active is None, timeout=20_000)
+    show_slide(window, sample_slide, qtbot)
+    sets = ready(window, qtbot)
+    qtbot.waitUntil(lambda: sets._listing is None, timeout=20_000)
+    assert [each.label for each in sets.entries] == [MINE]
+
+
+def test_a_removed_set_is_undone_and_one_made_under_its_name_is_kept(
+    slide_window: MainWindow, sample_slide: Path, qtbot: QtBot
+) -> None:
+    window = slide_window
+    sets = ready(window, qtbot)
+    new_set(window, qtbot)
+    drawn = draw(window, 0)
+    click(window, MINE, NAME)
+    qtbot.waitUntil(lambda: sets.current.label == MINE and window.annotations.can_annotate)
+    stroke = draw(window, 100)
+    menu_of(window, "Set 2", "Remove").trigger()
+    assert window.commands["edit.undo"].text().startswith("&Undo remove set 2")
+    window.commands["edit.undo"].trigger()
+    assert list(set_document(window, qtbot, "Set 2")) == [drawn]
+    assert list(drawn_on(window)) == [stroke]
+    window.commands["edit.redo"].trigger()
+    qtbot.waitUntil(lambda: row_of(window, "Set 2") == -1)
+    window.commands["annotate.new_set"].trigger()
+    dialog = open_dialog(window, QInputDialog, qtbot)
+    assert dialog.textValue() == "Set 3", "not the name of the removed one"
+    dialog.setTextValue("Set 2")
+    dialog.accept()
+    qtbot.waitUntil(lambda: sets.current.label == "Set 2" and window.annotations.can_annotate)
+    assert window.status.currentMessage() == "Set 2 is there again, with what it held."
+    later = draw(window, 200)
+    qtbot.waitUntil(lambda: window.annotations.is_saved, timeout=20_000)
+    window.commands["file.close"].trigger()
+    qtbot.waitUntil(lambda: window.annotations.active is None, timeout=20_000)
+    show_slide(window, sample_slide, qtbot)
+    ready(window, qtbot)
+    assert list(set_document(window, qtbot, "Set 2")) == [drawn, later]

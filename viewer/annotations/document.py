@@ -372,6 +372,11 @@ class Document:
         return True
 
     @property
+    def undo_depth(self) -> int:
+        """Return how many steps can be undone."""
+        return len(self._undo)
+
+    @property
     def undo_count(self) -> int:
         """Return how many annotations `undo` changes."""
         return self._undo.last_count

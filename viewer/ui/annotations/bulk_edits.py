@@ -124,13 +124,39 @@ class BulkEdits(QObject):
 
         self.do(active.document, label, len(ids), work, then, active)
 
-    def turn(self, active: PaneAnnotations, *, back: bool) -> bool:
-        """Undo or redo a step of many changes; False where it is not one."""
-        document = active.document
-        label = document.undo_label if back else document.redo_label
+    def turn(
+        self,
+        document: Document,
+        active: PaneAnnotations | None,
+        then: Callable[[], object],
+        *,
+        back: bool,
+    ) -> None:
+        """Undo or redo a step, one of many changes in a thread, and call `then`.
+
+        Parameters
+        ----------
+        active
+            The pane whose selection goes where all of it is removed.
+        """
+        if document.is_read_only:
+            self._window.say(str(ReadOnlyError(document.why_read_only)))
+            return
         count = document.undo_count if back else document.redo_count
-        if count <= MANY or document.is_read_only:
-            return False
+        if count > MANY:
+            self._turn_many(document, active, then, count, back=back)
+        elif document.undo() if back else document.redo():
+            then()
+
+    def _turn_many(
+        self,
+        document: Document,
+        active: PaneAnnotations | None,
+        then: Callable[[], object],
+        count: int,
+        *,
+        back: bool,
+    ) -> None:
         steps: list[Edit] = []
 
         def work(_before: DocumentState) -> Edit:
@@ -139,17 +165,16 @@ class BulkEdits(QObject):
             return steps[0].reversed
 
         def land(made: Edit, before: DocumentState, after: DocumentState) -> bool:
-            _let_go(active, made)
+            if active is not None:
+                _let_go(active, made)
             step = steps.pop()
             if not document.land_turn(step, made, before, after, back=back):
                 raise _ChangedError
             step.let_go()
             return True
 
-        said = f"{'Undone' if back else 'Done again'}: {label}."
         title = "Undo" if back else "Redo"
-        self._run(document, title, count, work, land, lambda _: self._window.say(said))
-        return True
+        self._run(document, title, count, work, land, lambda _: then())
 
     def do(
         self,

@@ -148,7 +148,7 @@ class AnnotationsController(QObject):
         )
 
     def _open_sets(self) -> list[SlideAnnotations]:
-        entries = [each for sets in self._slides.values() for each in sets.entries]
+        entries = [each for sets in self._slides.values() for each in sets.held]
         return [each.annotations for each in entries if each.annotations is not None]
 
     def of(self, pane: SlidePane) -> PaneAnnotations | None:
@@ -274,6 +274,7 @@ class AnnotationsController(QObject):
         sets.failed.connect(self._window.show_error)
         sets.canceled.connect(self._on_canceled)
         sets.trouble_changed.connect(self._on_file_changed)
+        sets.history_changed.connect(self._undo.show)
         sets.stepped.connect(lambda entry, step: self._on_step(sets, entry, step))
         return sets
 

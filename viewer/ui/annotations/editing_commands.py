@@ -204,12 +204,16 @@ class EditingCommands(QObject):
         if tool is not None and not back and tool.can_step_forward:
             tool.step_forward()
             return
-        if self.bulk.turn(active, back=back):
+        word, document, sets = "Undone" if back else "Done again", active.document, self._sets()
+        step = sets.next_step(back=back) if sets is not None else None
+        if sets is not None and step is not None:
+            said = f"{word}: {step.label}."
+            sets.turn(step, back=back, then=lambda: self._window.say(said))
             return
-        document = active.document
-        step = document.undo() if back else document.redo()
-        if step is not None and step.label:
-            self._window.say(f"{'Undone' if back else 'Done again'}: {step.label}.")
+        label = document.undo_label if back else document.redo_label
+        self.bulk.turn(
+            document, active, lambda: label and self._window.say(f"{word}: {label}."), back=back
+        )
 
     # Edit ------------------------------------------------------------------------------------
 

@@ -331,11 +331,14 @@ class AnnotationFiles(QObject):
         def work(state: DocumentState) -> Edit:
             return taken_in(label, drawn, state.held.__contains__, answer, state.held.get)
 
+        sets = self._kept.sets_of(active.pane)
+
         def done(step: Edit) -> None:
+            if sets is not None and annotations is not None:
+                self._kept.sets.note_step(sets, annotations, step)
             self._tell_put(active, path, read, problems, step)
 
         if len(drawn) > MANY:
-            sets = self._kept.sets_of(active.pane)
 
             def forget() -> None:
                 if sets is not None and annotations is not None:
@@ -375,7 +378,7 @@ class AnnotationFiles(QObject):
             done += [f"{many(replaced)} of {slide.name} replaced by {path.name}"] * bool(replaced)
             sentences.append(
                 f"{', '.join(done)}, in a set of its own: click it under Sets to change it, "
-                "Del there removes it."
+                "Ctrl+Z takes it back."
             )
             if read.beside:
                 sentences.append(

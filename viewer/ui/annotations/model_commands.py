@@ -272,11 +272,13 @@ class ModelCommands(QObject):
             return
 
         def put(annotations: SlideAnnotations) -> None:
+            edit = adding(f"Regions from {name}", made)
             try:
-                annotations.document.do(adding(f"Regions from {name}", made))
+                annotations.document.do(edit)
             except ReadOnlyError as error:
                 self._window.say(str(error))
                 return
+            self._kept.sets.note_step(sets, annotations, edit)
             self._window.say(
                 f"{plural(len(made), 'region was', 'regions were')} made of {name}, in a set of "
                 "its own: click it under Sets to correct it."

@@ -9,6 +9,7 @@ from viewer.ui.services import Drawings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from viewer.annotations.document import Edit
     from viewer.annotations.document_state import DocumentState
     from viewer.annotations.sets.annotation_set import SetKey, SetKind
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
@@ -57,6 +58,10 @@ class SetAdder(Protocol):
         shown: bool = True,
     ) -> SetEntry:
         """Call `put` with the document of a set of this name, once it is open."""
+        ...
+
+    def note_step(self, sets: SlideSets, annotations: SlideAnnotations, edit: Edit) -> None:
+        """Let undo take back what was put into a set that is not drawn in."""
         ...
 
 

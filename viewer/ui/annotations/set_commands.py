@@ -14,6 +14,7 @@ from viewer.annotations.sets.together import together
 from viewer.progress import while_wanted
 from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.services import KeptSets
+from viewer.ui.annotations.set_history import SetStep
 from viewer.ui.annotations.wording import many
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.services import CommandHost, DialogHost, MessageHost
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from viewer.studies.reader_sets import ReaderSet
     from viewer.ui.annotations.annotations_panel import AnnotationsPanel
     from viewer.ui.annotations.editing_commands import EditingCommands
+    from viewer.ui.annotations.set_history import Depths
     from viewer.ui.annotations.sets_panel import SetsPanel
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
@@ -131,6 +133,8 @@ class SetCommands(QObject):
 
         def done(edit: Edit) -> None:
             self._window.say(f"{many(len(edit.changes))} copied to {entry.label}.")
+            if entry.annotations is not None:
+                self.note_step(sets, entry.annotations, edit)
             self.show()
 
         def put(annotations: SlideAnnotations) -> None:
@@ -175,11 +179,40 @@ class SetCommands(QObject):
         shown: bool = True,
     ) -> SetEntry:
         """Call `put` with the document of a set of this name, once it is open."""
+        known = sets.entries.copy()
         entry = sets.new(name, kind, source, shown=shown)
+        entry.is_made = entry.is_made or entry not in known
         annotations = entry.annotations
         assert annotations is not None
         annotations.when_open(put)
         return entry
+
+    def note_step(self, sets: SlideSets, annotations: SlideAnnotations, edit: Edit) -> None:
+        """Let undo take back what was put into a set that is not drawn in, with a set made for it.
+
+        One that is drawn in undoes it by itself.
+        """
+        entry = next((each for each in sets.entries if each.annotations is annotations), None)
+        if entry is None or entry is sets.current or not edit.changes:
+            return
+        document, bulk = annotations.document, self._kept.editing.bulk
+
+        def is_possible(back: bool, depths: Depths) -> bool:
+            label = document.undo_label if back else document.redo_label
+            is_last = document.undo_depth == depths.get(entry.listed.place)
+            return entry.annotations is annotations and is_last and label == edit.label
+
+        def turn(back: bool, then: Callable[[], object]) -> None:
+            def turned() -> None:
+                if not back:
+                    sets.bring_back(entry)
+                elif entry.is_made and not len(document):
+                    sets.park(entry)
+                then()
+
+            bulk.turn(document, None, turned, back=back)
+
+        sets.push_step(SetStep(edit.label, turn, is_possible))
 
     # -----------------------------------------------------------------------------------------
 
@@ -209,12 +242,15 @@ class SetCommands(QObject):
         dialog = QInputDialog(self._window.window())
         dialog.setWindowTitle("New set")
         dialog.setLabelText("Name of the set; what you draw goes to it from then on:")
-        dialog.setTextValue(_free_name(sets, "Set 2"))
+        dialog.setTextValue(self._free_name(sets, "Set 2"))
 
         def take(text: str) -> None:
             name = text.strip()[:_LONGEST_NAME]
             if name and sets is self._kept.active_sets:
+                was_removed = name in self._removed_names(sets)
                 sets.make_current(sets.new(name, "drawn"))
+                if was_removed:
+                    self._window.say(f"{name} is there again, with what it held.")
 
         dialog.textValueSelected.connect(take)
         open_dialog(dialog)
@@ -270,7 +306,7 @@ class SetCommands(QObject):
         dialog.setLabelText(
             f"Name of the set for all annotations of the {len(shown)} sets that are shown:"
         )
-        dialog.setTextValue(_free_name(sets, "Merged"))
+        dialog.setTextValue(self._free_name(sets, "Merged"))
 
         def take(text: str) -> None:
             name = text.strip()[:_LONGEST_NAME]
@@ -294,11 +330,14 @@ class SetCommands(QObject):
         count = sum(len(state.held) for _, state in states)
         source = ", ".join(entry.label for entry in shown)
 
-        def done(edit: Edit) -> None:
-            self._window.say(f"{many(len(edit.changes))} of {len(shown)} sets are in {name} now.")
-            self.show()
-
         def put(annotations: SlideAnnotations) -> None:
+            def done(edit: Edit) -> None:
+                self._window.say(
+                    f"{many(len(edit.changes))} of {len(shown)} sets are in {name} now."
+                )
+                self.note_step(sets, annotations, edit)
+                self.show()
+
             self._add_copies(
                 annotations.document, "Merge sets", count, lambda: together(states), done,
                 lambda: sets.forget_empty(annotations),
@@ -320,19 +359,56 @@ class SetCommands(QObject):
             self._window.say(entry.listed.why_locked or f"{entry.label} stays: it is the first.")
 
     def _remove(self, sets: SlideSets, entry: SetEntry) -> None:
+        listed = entry.listed
+
+        def is_possible(back: bool, _depths: Depths) -> bool:
+            return listed in self._removed_of(sets) if back else _entry_of(sets, listed) is not None
+
+        def turn(back: bool, then: Callable[[], object]) -> None:
+            again = _entry_of(sets, listed)
+            if back:
+                self._bring_back(sets, listed)
+            elif again is not None:
+                self._take_off(sets, again)
+            then()
+
+        self._take_off(sets, entry)
+        sets.push_step(SetStep(f"Remove {entry.label}", turn, is_possible))
+        self._window.say(
+            f'{entry.label} is removed; Ctrl+Z or "Bring back removed set" brings it back.'
+        )
+
+    def _take_off(self, sets: SlideSets, entry: SetEntry) -> None:
         self._removed.append((sets, entry.listed))
         sets.remove(entry)
-        self._window.say(f'{entry.label} is removed; "Bring back removed set" brings it back.')
+
+    def _bring_back(self, sets: SlideSets, listed: ReaderSet) -> None:
+        self._removed.remove((sets, listed))
+        sets.restore(listed)
+
+    def _removed_of(self, sets: SlideSets) -> list[ReaderSet]:
+        """Return what was removed of a slide and is not there again, the last one last."""
+        of_slide = [listed for where, listed in self._removed if where is sets]
+        return [each for each in of_slide if _entry_of(sets, each) is None]
+
+    def _removed_names(self, sets: SlideSets) -> set[str]:
+        return {each.which.key.name for each in self._removed_of(sets)}
 
     def _restore(self) -> None:
         sets = self._kept.active_sets
-        at = next(
-            (n for n, pair in reversed(list(enumerate(self._removed))) if pair[0] is sets), None
-        )
-        if sets is None or at is None:
+        removed = self._removed_of(sets) if sets is not None else []
+        if sets is None or not removed:
             self._window.say("No set of this slide was removed since it was opened.")
         else:
-            sets.restore(self._removed.pop(at)[1])
+            self._bring_back(sets, removed[-1])
+
+    def _free_name(self, sets: SlideSets, name: str) -> str:
+        """Return a name that no set of the slide has, also none that was removed."""
+        taken = {each.listed.which.key.name for each in sets.held} | self._removed_names(sets)
+        if name not in taken:
+            return name
+        stem = name.rstrip("0123456789 ")
+        return next(f"{stem} {n}" for n in range(2, 10_000) if f"{stem} {n}" not in taken)
 
     def _with_open(
         self, sets: SlideSets, entry: SetEntry, act: Callable[[SlideAnnotations], object]
@@ -380,9 +456,6 @@ def _copies(annotations: Iterable[Annotation]) -> list[Annotation]:
     return [replace(each, id=uuid4()) for each in while_wanted(annotations)]
 
 
-def _free_name(sets: SlideSets, name: str) -> str:
-    taken = {each.listed.which.key.name for each in sets.entries}
-    if name not in taken:
-        return name
-    stem = name.rstrip("0123456789 ")
-    return next(f"{stem} {n}" for n in range(2, 10_000) if f"{stem} {n}" not in taken)
+def _entry_of(sets: SlideSets, listed: ReaderSet) -> SetEntry | None:
+    """Return the set of a place as it is listed now."""
+    return next((each for each in sets.entries if each.listed.place == listed.place), None)

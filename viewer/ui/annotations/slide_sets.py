@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 from PySide6.QtCore import QObject, Signal
 
+from viewer.ui.annotations.set_history import SetHistory
 from viewer.ui.annotations.slide_annotations import SlideAnnotations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from viewer.annotations.document import Edit
     from viewer.annotations.document_state import DocumentState
     from viewer.annotations.sets.annotation_set import SetKey, SetKind
     from viewer.studies.reader_sets import ReaderSet, ReaderSlide
     from viewer.ui.annotations.closing_files import ClosingFiles
+    from viewer.ui.annotations.set_history import Depths, SetStep
     from viewer.ui.background_runner import BackgroundRunner, Task
     from viewer.ui.reading_bar import Reading
 
@@ -33,12 +36,15 @@ class SetEntry(msgspec.Struct, eq=False):
         The document, once somebody wants to see it.
     opacity
         Of its layers, 0 to 1.
+    is_made
+        Whether it was made for what was put into it, with which it goes.
     """
 
     listed: ReaderSet
     is_shown: bool
     annotations: SlideAnnotations | None = None
     opacity: float = 1.0
+    is_made: bool = False
 
     @property
     def label(self) -> str:
@@ -86,6 +92,8 @@ class SlideSets(QObject):
     """A SetEntry whose document is there."""
     stepped = Signal(object, object)
     """A SetEntry, and the Edit that was done in it."""
+    history_changed = Signal()
+    """Another step in a set that is not drawn in can be undone or done again."""
     trouble_changed = Signal()
     failed = Signal(str)
     canceled = Signal(object)
@@ -113,6 +121,9 @@ class SlideSets(QObject):
         self.current = SetEntry(slide.own, is_shown=True)
         """Where strokes go."""
         self.entries = [self.current]
+        self._parked: list[SetEntry] = []
+        """Sets that went with what was undone: empty, and open for what is done again."""
+        self._history = SetHistory()
         self._open(self.current)
         self.refresh()
 
@@ -182,10 +193,13 @@ class SlideSets(QObject):
     def new(self, name: str, kind: SetKind, source: str = "", *, shown: bool = True) -> SetEntry:
         """Return the reader's set of a name, which is made where there is none."""
         listed = self.slide.new(name, kind, source)
-        entry = next((e for e in self.entries if e.listed.place == listed.place), None)
+        entry = next((e for e in self.held if e.listed.place == listed.place), None)
+        if entry is not None and entry in self._parked:
+            self.bring_back(entry)
         if entry is None:
             entry = SetEntry(listed, is_shown=shown)
             self.entries.append(entry)
+            self.restore(listed)  # else one that was removed would take what comes now with it
         entry.is_shown = self._shown[entry.label] = entry.is_shown or shown
         self._open(entry)
         self.changed.emit()
@@ -193,21 +207,29 @@ class SlideSets(QObject):
 
     def remove(self, entry: SetEntry) -> None:
         """Take a set off the list; it can be brought back, as its files stay."""
-        from viewer.annotations.sets.listing import remove_set
-
         if entry.listed.place == self.slide.own.place:
             return
         if entry is self.current:
             self.make_current(self.entries[0])
         self.entries.remove(entry)
-        self._leave(entry)
-        which = entry.listed.which
-        self._disk.run(
-            self._after_closing(lambda: remove_set(which)),
-            lambda _: None,
-            lambda error: self.failed.emit(f"The set cannot be removed ({error})."),
-        )
+        self._take_off(entry)
         self.changed.emit()
+
+    def park(self, entry: SetEntry) -> None:
+        """Take a set off the list that was made for what was undone; it stays open meanwhile."""
+        if entry in self.entries[1:]:
+            if entry is self.current:
+                self.make_current(self.entries[0])
+            self.entries.remove(entry)
+            self._parked.append(entry)
+            self.changed.emit()
+
+    def bring_back(self, entry: SetEntry) -> None:
+        """List a set again that was parked."""
+        if entry in self._parked:
+            self._parked.remove(entry)
+            self.entries.append(entry)
+            self.changed.emit()
 
     def forget_empty(self, annotations: SlideAnnotations) -> None:
         """Take a set off the list in which nothing was put after all, unless strokes go to it."""
@@ -231,24 +253,79 @@ class SlideSets(QObject):
         )
 
     @property
+    def held(self) -> list[SetEntry]:
+        """Return all sets whose documents may be open, also those that are not listed."""
+        return [*self.entries, *self._parked]
+
+    @property
     def is_saved(self) -> bool:
         """Return whether all that was drawn is on the disk."""
-        return all(e.annotations is None or e.annotations.is_saved for e in self.entries)
+        return all(e.annotations is None or e.annotations.is_saved for e in self.held)
 
     @property
     def trouble(self) -> str:
         """Return why what is drawn is not on the disk; "" when it is."""
-        troubles = (e.annotations.trouble for e in self.entries if e.annotations is not None)
+        troubles = (e.annotations.trouble for e in self.held if e.annotations is not None)
         return next(filter(None, troubles), "")
 
     def leave(self) -> None:
         """Write what is left and let go of all files, in a thread."""
         if self._listing is not None:
             self._listing.cancel()
-        for entry in self.entries:
+        self._history.clear()  # it would hold what its steps are about
+        for entry in self._parked:
+            if not entry.has_annotations:
+                self._take_off(entry)
+        for entry in self.held:
             self._leave(entry)
 
     # -----------------------------------------------------------------------------------------
+
+    def next_step(self, *, back: bool) -> SetStep | None:
+        """Return what is undone or done again before the next step of the set drawn in, if any."""
+        here = self.current.annotations
+        if here is None:
+            return None
+        place, depth = self.current.listed.place, here.document.undo_depth
+        return self._history.next(place, depth, back=back)
+
+    def push_step(self, step: SetStep) -> None:
+        """Let undo take back what was done just now to a set, or in one that is not drawn in."""
+        self._history.push(step, self._depths())
+        self.history_changed.emit()
+
+    def turn(self, step: SetStep, *, back: bool, then: Callable[[], object]) -> None:
+        """Undo such a step or do it again, and call `then` once that is done."""
+
+        def turned() -> None:
+            self._history.turned(step, self._depths(), back=back)
+            self.history_changed.emit()
+            then()
+
+        step.turn(back, turned)
+
+    def _take_off(self, entry: SetEntry) -> None:
+        """Close a set and let no list show it, in a thread."""
+        from viewer.annotations.sets.listing import remove_set
+
+        self._leave(entry)
+        which = entry.listed.which
+        self._disk.run(
+            self._after_closing(lambda: remove_set(which)),
+            lambda _: None,
+            lambda error: self.failed.emit(f"The set cannot be removed ({error})."),
+        )
+
+    def _depths(self) -> Depths:
+        return {
+            each.listed.place: each.annotations.document.undo_depth
+            for each in self.held
+            if each.annotations is not None
+        }
+
+    def _on_set_stepped(self, entry: SetEntry, step: Edit) -> None:
+        self._history.follow(entry.listed.place, step)
+        self.stepped.emit(entry, step)
 
     def _after_closing(self, work: Callable[[], _T]) -> Callable[[], _T]:
         return self._closing.after(self.slide.identity, work)
@@ -264,7 +341,7 @@ class SlideSets(QObject):
 
     def _on_listed(self, found: list[ReaderSet]) -> None:
         self._on_looked()
-        held = {each.listed.place: each for each in self.entries}
+        held = {each.listed.place for each in self.held}
         there = {each.place for each in found}
         # A set that was just made has no file before its first edit.
         kept = [e for e in self.entries if e.listed.place in there or e.annotations is not None]
@@ -297,7 +374,7 @@ class SlideSets(QObject):
         annotations.failed.connect(self.failed)
         annotations.canceled.connect(lambda: self._on_canceled(entry))
         annotations.trouble_changed.connect(self.trouble_changed)
-        annotations.stepped.connect(lambda step: self.stepped.emit(entry, step))
+        annotations.stepped.connect(lambda step: self._on_set_stepped(entry, step))
 
     def _on_canceled(self, entry: SetEntry) -> None:
         self._leave(entry)

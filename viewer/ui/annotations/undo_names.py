@@ -35,7 +35,10 @@ class UndoNames:
 
     def is_possible(self, *, back: bool) -> bool:
         """Return whether there is a step to undo (`back`) or to redo."""
-        return self._kept.can_annotate and self._label(back=back) is not None
+        if self._kept.can_annotate:
+            return self._label(back=back) is not None
+        sets = self._kept.active_sets
+        return sets is not None and sets.next_step(back=back) is not None
 
     def _label(self, *, back: bool) -> str | None:
         active = self._kept.active
@@ -44,5 +47,8 @@ class UndoNames:
         tool = self._window.toolbox.tool_of(active.pane)
         if tool is not None and (tool.can_step_back if back else tool.can_step_forward):
             return "last step of the stroke"
+        sets = self._kept.active_sets
+        step = sets.next_step(back=back) if sets is not None else None
         label = active.document.undo_label if back else active.document.redo_label
+        label = label if step is None else step.label
         return None if label is None else label.replace("&", "&&").lower() or "change"
