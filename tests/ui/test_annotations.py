@@ -103,7 +103,7 @@ def test_what_is_drawn_is_listed_classed_by_key_and_undone_step_by_step(
     press(qtbot, listed, Qt.Key.Key_2, CTRL)
     assert _rows(listed) == {"Stroma (1)": ["Rectangle"]}
     _draw(listed, qtbot, Qt.Key.Key_O, RIGHT_OF_MIDDLE)
-    assert _rows(listed) == {"Stroma (2)": ["Rectangle", "Ellipse"]}
+    assert _rows(listed) == {"Stroma (2)": ["Ellipse", "Rectangle"]}
     assert listed.annotations.classes.chip.accessibleName().endswith(": Stroma")
     assert listed.commands["edit.undo"].text().startswith("&Undo ellipse")
     for _ in range(3):
