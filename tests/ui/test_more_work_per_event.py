@@ -30,11 +30,11 @@ from viewer.slides.channels import ImagePlane
 from viewer.studies.worklist import file_entries
 from viewer.ui.batch.slides_model import BatchSlidesModel
 from viewer.ui.batch.spread_model import SpreadModel
+from viewer.ui.item_views import RowTable
 from viewer.ui.overlays.object_table_dialog import ObjectTableView
 from viewer.ui.projects.comparison_panel import DisagreementModel
 from viewer.ui.recording.scrub_bar import ScrubBar
 from viewer.ui.slides.folder_slides import FolderSlides
-from viewer.ui.widgets import RowTable
 
 
 class TestBatches:

@@ -31,6 +31,7 @@ from viewer.studies.study_reader import StudyReader
 from viewer.ui.agents.agent_panel import AgentPanel
 from viewer.ui.agents.ask_panel import AskPanel
 from viewer.ui.annotations.versions_dialog import VersionsDialog
+from viewer.ui.item_views import RowTable
 from viewer.ui.main_window import MainWindow
 from viewer.ui.projects import open_project
 from viewer.ui.projects.open_project import OpenProject
@@ -38,7 +39,6 @@ from viewer.ui.projects.project_slides import ProjectSlides
 from viewer.ui.projects.set_review_panel import ReviewedObjects
 from viewer.ui.slides.slide_list import MISSING
 from viewer.ui.slides.worklist import WorklistController
-from viewer.ui.widgets import RowTable
 
 TUMOR = AnnotationClass("Tumor", "#c80000")
 

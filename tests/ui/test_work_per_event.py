@@ -37,14 +37,15 @@ from viewer.studies.cases import NOWHERE
 from viewer.studies.project import Project, ProjectSlide
 from viewer.studies.worklist import Worklist, project_entries
 from viewer.ui.annotations.annotation_model import AnnotationModel
+from viewer.ui.item_views import KeyedList
 from viewer.ui.overlays.object_table_dialog import ObjectTableModel, ObjectTableView
 from viewer.ui.projects.open_project import OpenProject
 from viewer.ui.recording.review_table import ReviewTable
 from viewer.ui.recording.sessions_panel import SessionsPanel
+from viewer.ui.rows_model import CountedModel
 from viewer.ui.slides import thumbnails
 from viewer.ui.slides.slide_list import SlideList, SlideRow
 from viewer.ui.slides.slide_row import SlideRowDelegate
-from viewer.ui.widgets import CountedModel, KeyedList
 
 DECIDED = Decided(item="", verdict="accepted", text="", source="none", seconds=1.0, at_utc="")
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from PySide6.QtWidgets import QApplication, QMainWindow
 
+from viewer.ui.item_views import KeyedList
 from viewer.ui.slides.slide_list import SlideList, SlideListModel
 from viewer.ui.slides.slide_row import PICTURE_SIZE
-from viewer.ui.widgets import KeyedList
 
 FEW, MANY = 200, 2000
 MOST_RATIO = 1.5

@@ -1,10 +1,17 @@
-"""Tables of rows under headings, the same for all that is listed so."""
+"""Models of rows: tables under headings, and lists that are counted."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QAbstractTableModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    QStringListModel,
+    Qt,
+)
 
 from viewer.canvas.qt_guard import guarded
 
@@ -60,3 +67,16 @@ class RowsModel(QAbstractTableModel):
         if orientation is Qt.Orientation.Horizontal:
             return self.headings[section]
         return section + 1 if self.numbers_rows else None
+
+
+class CountedModel(QStringListModel):
+    """Rows that Qt counts by itself: to lay out a list it asks twice a row how many there are."""
+
+    def recount(self, count: int) -> None:
+        """There are so many other rows now, which views learn here."""
+        self.setStringList([""] * count)
+
+    @guarded(Qt.ItemFlag.NoItemFlags)
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        """Nothing is typed into rows or dropped on them."""
+        return QAbstractListModel.flags(self, index) & ~Qt.ItemFlag.ItemIsDropEnabled

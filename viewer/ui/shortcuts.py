@@ -22,8 +22,8 @@ from PySide6.QtWidgets import (
 
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.commands import COMMANDS, COMMANDS_BY_ID, default_bindings, merged_bindings
+from viewer.ui.item_views import be_table, fit_columns
 from viewer.ui.matching import match_score
-from viewer.ui.widgets import be_table, fit_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -31,9 +31,10 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.annotations.annotation_cells import AUTHOR, CHANGED, LOCK, NAME, SIZE
 from viewer.ui.annotations.class_list import ClassList
+from viewer.ui.item_views import KeyKeeper
 from viewer.ui.search_field import SearchField
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.widgets import IconButton, KeyKeeper, show_or_hide
+from viewer.ui.widgets import IconButton, show_or_hide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

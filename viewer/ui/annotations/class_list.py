@@ -15,10 +15,11 @@ from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.statistics import NO_CLASS
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.actions import shown_shortcut
+from viewer.ui.item_views import KeyKeeper, set_up_columns
 from viewer.ui.rows_model import NUMBERS_ALIGNMENT, RowsModel
 from viewer.ui.swatches import swatch
 from viewer.ui.theme import icon
-from viewer.ui.widgets import KeyKeeper, plain_tip, set_up_columns
+from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

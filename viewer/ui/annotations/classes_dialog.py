@@ -27,11 +27,11 @@ from viewer.plurals import plural
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.commands import COMMANDS_BY_ID
 from viewer.ui.file_dialogs import ask_file, ask_new_file
+from viewer.ui.item_views import RowTable
 from viewer.ui.opened_dialog import ok_cancel, open_dialog
 from viewer.ui.rows_model import NUMBERS_ALIGNMENT, RowsModel
 from viewer.ui.shortcuts import owner_of
 from viewer.ui.swatches import swatch
-from viewer.ui.widgets import RowTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,9 @@ from PySide6.QtCore import QEvent, QPoint, Qt, Signal
 from PySide6.QtWidgets import QTreeWidgetItem, QVBoxLayout, QWidget
 
 from viewer.canvas.qt_guard import guarded
+from viewer.ui.item_views import KeyedTree, KeyKeeper, set_up_columns
 from viewer.ui.theme import icon
-from viewer.ui.widgets import KeyedTree, KeyKeeper, plain_tip, set_up_columns
+from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,8 +17,8 @@ from PySide6.QtWidgets import (
 
 from viewer.measurement_names import with_signs
 from viewer.ui.file_dialogs import ask_new_file
+from viewer.ui.item_views import KeyedTree, be_table, fit_columns
 from viewer.ui.swatches import swatch
-from viewer.ui.widgets import KeyedTree, be_table, fit_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,8 +18,8 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.ui.annotations.version_preview import SIDE_PX
+from viewer.ui.item_views import RowTable
 from viewer.ui.rows_model import RowsModel
-from viewer.ui.widgets import RowTable
 from viewer.utc import shown_moment
 
 if TYPE_CHECKING:

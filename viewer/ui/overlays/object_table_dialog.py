@@ -20,8 +20,8 @@ from viewer.geometry import Point
 from viewer.measurement_names import with_signs
 from viewer.plurals import plural
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.item_views import RowTable
 from viewer.ui.rows_model import NUMBERS_ALIGNMENT, RowsModel
-from viewer.ui.widgets import RowTable
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QFocusEvent

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
-from viewer.ui.widgets import KeyedTree, be_table
+from viewer.ui.item_views import KeyedTree, be_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

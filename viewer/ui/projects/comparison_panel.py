@@ -20,9 +20,9 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.plurals import plural
+from viewer.ui.item_views import KeyedTree, RowTable, be_table, fit_columns
 from viewer.ui.rows_model import RowsModel
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.widgets import KeyedTree, RowTable, be_table, fit_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

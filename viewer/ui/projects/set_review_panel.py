@@ -20,10 +20,11 @@ from PySide6.QtWidgets import (
 
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.actions import shown_shortcut
+from viewer.ui.item_views import KeyKeeper, RowTable
 from viewer.ui.rows_model import RowsModel
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.swatches import swatch
-from viewer.ui.widgets import KeyKeeper, RowTable, text_label
+from viewer.ui.widgets import text_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

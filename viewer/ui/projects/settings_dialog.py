@@ -18,8 +18,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.ui.item_views import be_table
 from viewer.ui.opened_dialog import ok_cancel
-from viewer.ui.widgets import be_table, show_or_hide
+from viewer.ui.widgets import show_or_hide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,11 +16,12 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
+from viewer.ui.one_line import ElidedLabel
 from viewer.ui.recording.color_key import magnification_key
 from viewer.ui.recording.scrub_bar import ScrubBar, shown_time
 from viewer.ui.shell.panel import Panel
 from viewer.ui.theme import icon
-from viewer.ui.widgets import ElidedLabel, IconButton
+from viewer.ui.widgets import IconButton
 
 if TYPE_CHECKING:
     from pathlib import Path

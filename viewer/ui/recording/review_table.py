@@ -9,9 +9,9 @@ from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QWidget
 
 from viewer.canvas.qt_guard import guarded
+from viewer.ui.item_views import KeyKeeper, RowTable, put_rows
 from viewer.ui.rows_model import RowsModel
 from viewer.ui.theme import colored_icon
-from viewer.ui.widgets import KeyKeeper, RowTable, put_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,12 +13,13 @@ from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 from viewer.canvas.qt_guard import guarded
 from viewer.plurals import percent, plural
 from viewer.recording.session_catalog import NO_SESSIONS, reader_name
+from viewer.ui.item_views import row_state
 from viewer.ui.recording.pixel_sizes import pixel_size_note
 from viewer.ui.recording.scrub_bar import shown_time
-from viewer.ui.row_state import row_state
+from viewer.ui.rows_model import CountedModel
 from viewer.ui.slides.thumbnails import Thumbnails
 from viewer.ui.theme import current_theme, icon
-from viewer.ui.widgets import CountedModel, plain_tip
+from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -19,11 +19,11 @@ from PySide6.QtWidgets import (
 
 from viewer.canvas.qt_guard import guarded
 from viewer.plurals import plural
+from viewer.ui.item_views import KeyedList, put_rows, rows_in_sight, selected_runs
 from viewer.ui.recording.color_key import magnification_key
 from viewer.ui.recording.sessions_model import SessionDelegate, SessionsModel
 from viewer.ui.search_field import SearchField, go_to_row
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.widgets import KeyedList, put_rows, rows_in_sight, selected_runs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QToolButton, QWi
 
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.commands.views import magnification_id
-from viewer.ui.widgets import ElidedLabel
+from viewer.ui.one_line import ElidedLabel
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent

@@ -24,11 +24,11 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.tiles.display import GAMMA_RANGE
+from viewer.ui.item_views import KeyedTree
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.slides.histogram_view import HistogramView
 from viewer.ui.slides.look_slider import LookSlider
 from viewer.ui.swatches import swatch
-from viewer.ui.widgets import KeyedTree
 
 if TYPE_CHECKING:
     from viewer.slides.channels import Axes

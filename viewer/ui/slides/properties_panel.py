@@ -20,8 +20,9 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.geometry import Optics
+from viewer.ui.item_views import KeyedTree, be_table
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.widgets import KeyedTree, be_table, plain_tip
+from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -22,11 +22,11 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
+from viewer.ui.item_views import KeyedList, row_state
 from viewer.ui.recent import folders_of
-from viewer.ui.row_state import row_state
 from viewer.ui.slides.thumbnails import PICTURE_SIZE, Thumbnails
 from viewer.ui.theme import current_theme
-from viewer.ui.widgets import KeyedList, plain_tip
+from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

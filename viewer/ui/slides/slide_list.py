@@ -9,8 +9,9 @@ from PySide6.QtCore import QObject, Qt, Signal
 
 from viewer.canvas.qt_guard import guarded
 from viewer.studies.cases import NOWHERE, CasePlace
+from viewer.ui.rows_model import CountedModel
 from viewer.ui.slides.thumbnails import Thumbnails
-from viewer.ui.widgets import CountedModel, plain_tip
+from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

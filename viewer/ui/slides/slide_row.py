@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
 from viewer.canvas.qt_guard import guarded
 from viewer.studies.worklist import letters
-from viewer.ui.row_state import row_state
+from viewer.ui.item_views import row_state
 from viewer.ui.slides.slide_list import STATE_ICONS, STATE_NAMES, SlideListModel
 from viewer.ui.theme import current_theme, icon
 

@@ -23,11 +23,11 @@ from PySide6.QtWidgets import (
 
 from viewer.canvas.qt_guard import guarded
 from viewer.slides.remote.address import is_address
+from viewer.ui.item_views import KeyedList, rows_in_sight, selected_runs
 from viewer.ui.search_field import SearchField, go_to_row
 from viewer.ui.shell.panel import Panel
 from viewer.ui.slides.slide_list import SlideListModel
 from viewer.ui.slides.slide_row import PICTURE_SIZE, SlideRowDelegate
-from viewer.ui.widgets import KeyedList, rows_in_sight, selected_runs
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QModelIndex

@@ -17,9 +17,10 @@ from PySide6.QtWidgets import (
 
 from viewer.canvas.qt_guard import guarded
 from viewer.plurals import plural
+from viewer.ui.item_views import KeyKeeper
 from viewer.ui.overlays.gallery import Gallery
 from viewer.ui.swatches import swatch
-from viewer.ui.widgets import KeyKeeper, LetteredCombo, push_button, show_or_hide, text_label
+from viewer.ui.widgets import LetteredCombo, push_button, show_or_hide, text_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,8 +15,9 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.plurals import plural
+from viewer.ui.item_views import RowTable
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.widgets import RowTable, push_button, text_label
+from viewer.ui.widgets import push_button, text_label
 
 if TYPE_CHECKING:
     from collections.abc import Collection
