@@ -177,3 +177,19 @@ def test_a_file_of_another_set_under_the_name_of_one_of_this_is_said(tmp_path: P
     files[2].write_bytes(meant.replace(b'UUID="urn:uuid:c2.ome.tif"', b"".ljust(26)))
     with closing(open_slide(files[0])) as source:
         assert source.info.notes == ()
+
+
+def test_a_file_that_comes_to_the_set_is_seen_once_it_is_opened_again(tmp_path: Path) -> None:
+    files = write_set(tmp_path)
+    late = files[2].rename(tmp_path / "late")
+    with closing(open_slide(files[0])) as source:
+        assert source.info.notes[0].startswith("More of this image lies in c2.ome.tif")
+        key = source.info.identity
+        source.info.check_identity()
+        late.rename(files[2])
+        source.read_tile(0, 0, 0)  # no file that is open changed
+        with pytest.raises(SlideChangedError, match=r"^c0\.ome\.tif was changed on the disk"):
+            source.info.check_identity()
+        files[0].unlink()
+        source.info.check_identity()  # that it is gone is said elsewhere
+    assert source.info.identity == key

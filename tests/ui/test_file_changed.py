@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -139,3 +140,30 @@ def test_what_is_drawn_on_one_slide_is_never_seen_on_the_next(
     _write(other, 90)
     show_slide(window, other, qtbot)
     assert left == [True, False]
+
+
+def test_a_file_of_the_slide_that_comes_later_is_shown_once_it_is_opened_again(
+    window: MainWindow,
+    tmp_path: Path,
+    shared_slide: Callable[[str], Path],
+    qtbot: QtBot,
+) -> None:
+    """A series of DICOM of which the label is copied last."""
+    files = sorted(shared_slide("dicom-folder").rglob("*.dcm"))
+    last = next(file for file in files if b"LABEL" in file.read_bytes()[:4000])
+    for file in files:
+        if file is not last:
+            shutil.copyfile(file, tmp_path / file.name)
+    path = min(tmp_path.glob("*.dcm"))
+    show_slide(window, path, qtbot)
+    pane = window.panes.active
+    assert pane.source is not None
+    assert "label" not in pane.source.info.associated
+    shutil.copyfile(last, tmp_path / last.name)
+    window.open_paths([path])
+    qtbot.waitUntil(pane.bars.notice.isVisible)
+    assert f"{path.name} was changed on the disk" in pane.bars.notice.sentence.text()
+    with qtbot.waitSignal(pane.opened):
+        qtbot.mouseClick(pane.bars.notice.button, Qt.MouseButton.LeftButton)
+    assert pane.source is not None
+    assert "label" in pane.source.info.associated

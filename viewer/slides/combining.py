@@ -175,6 +175,10 @@ class _CombinedIdentity(SlideIdentity):
         for info in self._infos:
             info.learn_identity()
 
+    def check(self) -> None:
+        for info in self._infos:
+            info.check_identity()
+
 
 def _check_alike(sources: Sequence[SlideSource]) -> None:
     if len(sources) < 2:

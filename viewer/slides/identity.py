@@ -6,8 +6,9 @@ import threading
 from typing import TYPE_CHECKING
 
 from viewer.errors import reason_of
-from viewer.slides.errors import SlideAccessError
+from viewer.slides.errors import SlideAccessError, SlideChangedError
 from viewer.slides.former_names import former_names, has_former_home, take_over
+from viewer.slides.remote.address import is_address
 from viewer.slides.remote.shared_fetch import RangesError
 from viewer.slides.slide_key import is_slide_key, slide_key
 
@@ -87,6 +88,27 @@ class SlideIdentity:
                     raise _unreadable(self._version, error) from error
                 self._former = names
             return self._former
+
+    def check(self) -> None:
+        """Look whether the slide would be called the same now; for worker threads.
+
+        A file that came to those of the slide, such as a channel or instance that is copied later,
+        changes no file that is open.
+
+        Raises
+        ------
+        SlideChangedError
+            It would not be.
+        """
+        path = self._version.path
+        if is_address(path):
+            return  # its server tells
+        try:
+            is_same = self._key_now() == self.key
+        except OSError:
+            return  # a file that is gone is told of by the version
+        if not is_same:
+            raise SlideChangedError(path)
 
     def _key_now(self) -> str:
         return slide_key(self._version.path, self._part)

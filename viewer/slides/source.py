@@ -152,6 +152,14 @@ class SlideInfo:
         if self.naming is not None:
             self.naming.learn()
 
+    def check_identity(self) -> None:
+        """Look whether the slide would have this identity now; for worker threads.
+
+        Raises SlideChangedError where it would not, and SlideError as `identity` does.
+        """
+        if self.naming is not None:
+            self.naming.check()
+
     def is_called(self, name: str) -> bool:
         """Return whether an identity, which version 0.1 may have written, is this slide's.
 
