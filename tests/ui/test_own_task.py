@@ -9,10 +9,8 @@ import msgspec
 import numpy as np
 import pytest
 from inference_steps import make_bundle
-from PySide6.QtCore import QObject
 from pytestqt.qtbot import QtBot
 
-from viewer.canvas.canvas import SlideCanvas
 from viewer.canvas.numbered_boxes_layer import NumberedBoxesLayer
 from viewer.geometry import Box, Point
 from viewer.inference.models.bundle import STEPS_VERSION, ModelBundle, load_bundle
@@ -29,8 +27,7 @@ from viewer.overlays.result_map import BlockResult, BlockResultError, ResultMap
 from viewer.overlays.result_store import StoreAbout
 from viewer.ui.main_window import MainWindow
 from viewer.ui.overlays.overlay_run import OverlayRun
-from viewer.ui.overlays.overlay_source import OverlaySource
-from viewer.ui.overlays.presenter import Presenter
+from viewer.ui.overlays.presenter import Presented, Presenter
 from viewer.ui.overlays.presenters import PRESENTERS
 
 _PATIENCE_MS = 60_000
@@ -109,17 +106,10 @@ class Places(TaskKind):
 class PlacesPresenter(Presenter):
     """Frames the places."""
 
-    def __init__(
-        self,
-        canvas: SlideCanvas,
-        found: ResultMap,
-        origin: OverlaySource,
-        identity: str,
-        parent: QObject,
-    ) -> None:
-        super().__init__(canvas, found, origin, identity, parent)
-        assert isinstance(found, PlaceMap)
-        self._found = found
+    def __init__(self, given: Presented) -> None:
+        super().__init__(given)
+        assert isinstance(given.found, PlaceMap)
+        self._found = given.found
         self._layer = NumberedBoxesLayer("places")
 
     @property

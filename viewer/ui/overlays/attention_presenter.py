@@ -16,13 +16,9 @@ from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from PySide6.QtCore import QObject
-
-    from viewer.canvas.canvas import SlideCanvas
     from viewer.overlays.blocks import BlockKey
-    from viewer.overlays.result_map import ResultMap
     from viewer.overlays.slide_prediction import SlidePrediction
-    from viewer.ui.overlays.overlay_source import OverlaySource
+    from viewer.ui.overlays.presenter import Presented
 
 _log = logging.getLogger(__name__)
 
@@ -35,15 +31,8 @@ class AttentionPresenter(HeatmapPresenter):
 
     tells_unlike = True
 
-    def __init__(
-        self,
-        canvas: SlideCanvas,
-        found: ResultMap,
-        origin: OverlaySource,
-        identity: str,
-        parent: QObject,
-    ) -> None:
-        super().__init__(canvas, found, origin, identity, parent)
+    def __init__(self, given: Presented) -> None:
+        super().__init__(given)
         self.style = HeatmapStyle(as_percentiles=True)
         self._trouble = ""
         self._asked = -1

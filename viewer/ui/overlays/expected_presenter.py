@@ -17,14 +17,10 @@ from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from PySide6.QtCore import QObject
-
-    from viewer.canvas.canvas import SlideCanvas
     from viewer.geometry import Box
     from viewer.inference.models.bundle import ModelBundle
     from viewer.overlays.patch_feature_map import PatchFeatureMap
-    from viewer.overlays.result_map import ResultMap
-    from viewer.ui.overlays.overlay_source import OverlaySource
+    from viewer.ui.overlays.presenter import Presented
 
 _log = logging.getLogger(__name__)
 
@@ -50,17 +46,10 @@ class ExpectedPicture(Heatmap, frozen=True):
 class ExpectedPresenter(HeatmapPresenter):
     """The heatmap by rank, since a few places get most of the time."""
 
-    def __init__(
-        self,
-        canvas: SlideCanvas,
-        found: ResultMap,
-        origin: OverlaySource,
-        identity: str,
-        parent: QObject,
-    ) -> None:
+    def __init__(self, given: Presented) -> None:
         from viewer.canvas.expected_layer import ExpectedLayer
 
-        super().__init__(canvas, found, origin, identity, parent)
+        super().__init__(given)
         self.layer = self._expected_layer = ExpectedLayer()
         self.style = HeatmapStyle(as_percentiles=True)
 

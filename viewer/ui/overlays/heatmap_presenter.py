@@ -34,16 +34,12 @@ from viewer.ui.view.layer_entries import Ramp
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from PySide6.QtCore import QObject
-
-    from viewer.canvas.canvas import SlideCanvas
     from viewer.canvas.layer import Layer
     from viewer.canvas.patch_layer import PatchLayer
     from viewer.geometry import Point
     from viewer.overlays.blocks import BlockKey
-    from viewer.overlays.result_map import ResultMap
     from viewer.overlays.slide_prediction import SlidePrediction
-    from viewer.ui.overlays.overlay_source import OverlaySource
+    from viewer.ui.overlays.presenter import Presented
 
 _log = logging.getLogger(__name__)
 
@@ -57,20 +53,13 @@ _PAUSE_MS = 60
 class HeatmapPresenter(Presenter):
     """Makes the picture anew, off the window's thread, whenever what it shows changed."""
 
-    def __init__(
-        self,
-        canvas: SlideCanvas,
-        found: ResultMap,
-        origin: OverlaySource,
-        identity: str,
-        parent: QObject,
-    ) -> None:
+    def __init__(self, given: Presented) -> None:
         from viewer.canvas.numbered_boxes_layer import NumberedBoxesLayer
         from viewer.canvas.patch_layer import PatchLayer
         from viewer.overlays.files.marks_file import load_marks
 
-        super().__init__(canvas, found, origin, identity, parent)
-        patches = found.as_patches
+        super().__init__(given)
+        patches = given.found.as_patches
         assert patches is not None
         self.found = patches
         self.style = HeatmapStyle()
@@ -82,8 +71,8 @@ class HeatmapPresenter(Presenter):
         self._is_stale = False
         self._timer = QTimer(self, singleShot=True, interval=_PAUSE_MS)
         self._timer.timeout.connect(self._make)
-        self._kind = kind_of(origin.task)
-        self.query = Query(marks=load_marks(identity)) if self.is_asked else Query()
+        self._kind = kind_of(given.origin.task)
+        self.query = Query(marks=load_marks(given.identity)) if self.is_asked else Query()
         self.meant = NumberedBoxesLayer("marked fields")
         self._show_meant()
 

@@ -20,15 +20,11 @@ from viewer.ui.overlays.presenter import Presenter
 from viewer.ui.view.layer_entries import Ramp
 
 if TYPE_CHECKING:
-    from PySide6.QtCore import QObject
-
-    from viewer.canvas.canvas import SlideCanvas
     from viewer.canvas.objects_layer import ObjectsLayer
     from viewer.geometry import Point
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.objects import Objects
-    from viewer.overlays.result_map import ResultMap
-    from viewer.ui.overlays.overlay_source import OverlaySource
+    from viewer.ui.overlays.presenter import Presented
 
 # The low end of the map is as dark as nuclei are.
 MEASURE_COLORS = gradient("viridis", STEPS, 0.35)
@@ -41,24 +37,17 @@ class ObjectsPresenter(Presenter):
 
     stratum = LayerOrder.OBJECTS
 
-    def __init__(
-        self,
-        canvas: SlideCanvas,
-        found: ResultMap,
-        origin: OverlaySource,
-        identity: str,
-        parent: QObject,
-    ) -> None:
+    def __init__(self, given: Presented) -> None:
         from viewer.canvas.objects_layer import ObjectsLayer
 
-        super().__init__(canvas, found, origin, identity, parent)
-        objects = found.as_objects
+        super().__init__(given)
+        objects = given.found.as_objects
         assert objects is not None
         self.found = objects
         self.style = ObjectStyle()
         self.layer = ObjectsLayer()
-        self.layer.show_map(objects, [color for _, color in origin.colors])
-        self._colors = origin.colors
+        self.layer.show_map(objects, [color for _, color in given.origin.colors])
+        self._colors = given.origin.colors
 
     @classmethod
     def of(cls, shown: Presenter) -> ObjectsPresenter | None:

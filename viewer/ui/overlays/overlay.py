@@ -11,6 +11,7 @@ from viewer.overlays.result_at import ResultAt
 from viewer.plurals import plural
 from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 from viewer.ui.overlays.objects_presenter import ObjectsPresenter
+from viewer.ui.overlays.presenter import Presented
 from viewer.ui.overlays.presenters import presenter_of
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Overlay(QObject):
         self.device = ""
         self.is_stopped = False
         self.progress = Progress(0, 0, 0.0, None, is_busy=False)
-        self.shown = presenter_of(canvas, found, origin, self.identity, self)
+        self.shown = presenter_of(Presented(canvas, found, origin, self.identity, self))
         self.shown.changed.connect(self.changed)
         if self.shown.tells_unlike:
             self.shown.changed.connect(self.refresh_holes)

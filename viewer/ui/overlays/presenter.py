@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from PySide6.QtCore import QObject, Signal
 
@@ -26,13 +26,24 @@ class FadingLayer(Layer, Protocol):
     opacity: float
 
 
-class Presenter(QObject):
-    """Keeps what is found on the canvas; subclasses say what differs from showing nothing of it.
+class Presented(NamedTuple):
+    """What a presenter shows, and where.
 
-    Parameters
+    Attributes
     ----------
     identity
         Content key of the slide.
+    """
+
+    canvas: SlideCanvas
+    found: ResultMap
+    origin: OverlaySource
+    identity: str
+    parent: QObject
+
+
+class Presenter(QObject):
+    """Keeps what is found on the canvas; subclasses say what differs from showing nothing of it.
 
     Attributes
     ----------
@@ -46,18 +57,11 @@ class Presenter(QObject):
     tells_unlike: ClassVar[bool] = False
     changed = Signal()
 
-    def __init__(
-        self,
-        canvas: SlideCanvas,
-        found: ResultMap,
-        origin: OverlaySource,
-        identity: str,
-        parent: QObject,
-    ) -> None:
-        super().__init__(parent)
-        self._canvas = canvas
-        self._origin = origin
-        self._identity = identity
+    def __init__(self, given: Presented) -> None:
+        super().__init__(given.parent)
+        self._canvas = given.canvas
+        self._origin = given.origin
+        self._identity = given.identity
 
     @property
     def painted(self) -> FadingLayer:

@@ -7,21 +7,14 @@ from typing import TYPE_CHECKING
 from viewer.inference.tasks.known import kind_of
 
 if TYPE_CHECKING:
-    from PySide6.QtCore import QObject
-
-    from viewer.canvas.canvas import SlideCanvas
-    from viewer.overlays.result_map import ResultMap
-    from viewer.ui.overlays.overlay_source import OverlaySource
-    from viewer.ui.overlays.presenter import Presenter
+    from viewer.ui.overlays.presenter import Presented, Presenter
 
 
 PRESENTERS: dict[str, type[Presenter]] = {}
 """By `TaskKind.shows`, besides those that come with Coverslip."""
 
 
-def presenter_of(
-    canvas: SlideCanvas, found: ResultMap, origin: OverlaySource, identity: str, parent: QObject
-) -> Presenter:
+def presenter_of(given: Presented) -> Presenter:
     """Return what shows results on a canvas, by the task that they are of."""
     from viewer.ui.overlays.attention_presenter import AttentionPresenter
     from viewer.ui.overlays.expected_presenter import ExpectedPresenter
@@ -34,5 +27,5 @@ def presenter_of(
         "expected attention": ExpectedPresenter,
         **PRESENTERS,
     }
-    presenter = known.get(kind_of(origin.task).shows, HeatmapPresenter)
-    return presenter(canvas, found, origin, identity, parent)
+    presenter = known.get(kind_of(given.origin.task).shows, HeatmapPresenter)
+    return presenter(given)
