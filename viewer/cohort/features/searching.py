@@ -154,17 +154,12 @@ def nearest_rows(
         ) from error
 
 
-def keep_index(store: FeatureStore, encoder: Encoder, exact_rows: int = _EXACT_ROWS) -> bool:
+def keep_index(store: FeatureStore, encoder: Encoder) -> bool:
     """Build the index that large tables are searched by, or take new rows into it.
 
     Inverted lists of codes of one bit a number (RaBitQ, Gao and Long 2024), which need no codebook:
     built in minutes for a million vectors; the nearest candidates are compared exactly, which
     brings the recall back.
-
-    Parameters
-    ----------
-    exact_rows
-        Of tables with no more rows, every row is compared.
 
     Returns
     -------
@@ -176,7 +171,7 @@ def keep_index(store: FeatureStore, encoder: Encoder, exact_rows: int = _EXACT_R
     table = store.table_of(encoder)
     try:
         rows = table.count_rows()
-        if rows <= exact_rows:
+        if rows <= _EXACT_ROWS:
             return False
         stats = next(
             (table.index_stats(each.name) for each in table.list_indices()
