@@ -14,7 +14,7 @@ from PySide6.QtGui import QAction, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QInputDialog, QMenu
 from pytestqt.qtbot import QtBot
-from ui_steps import open_dialog, set_document, show_slide
+from ui_steps import CTRL, open_dialog, press, set_document, show_slide
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import Document, adding
@@ -23,6 +23,7 @@ from viewer.annotations.formats.slide_place import SlidePlace
 from viewer.annotations.sets.together import together
 from viewer.folders import data_folder
 from viewer.ui.annotations.bulk_edits import MANY
+from viewer.ui.annotations.classes_dialog import ClassesDialog
 from viewer.ui.annotations.sets_panel import EYE, LOCK, NAME, SetsPanel
 from viewer.ui.annotations.slide_annotations import SlideAnnotations
 from viewer.ui.annotations.slide_sets import SlideSets
@@ -401,3 +402,41 @@ def test_a_removed_set_is_undone_and_one_made_under_its_name_is_kept(
     show_slide(window, sample_slide, qtbot)
     ready(window, qtbot)
     assert list(set_document(window, qtbot, "Set 2")) == [drawn, later]
+
+
+def test_a_class_is_renamed_in_all_sets_as_one_step(slide_window: MainWindow, qtbot: QtBot) -> None:
+    """In those that may be changed; the others are named."""
+    window = slide_window
+    ready(window, qtbot)
+    press(qtbot, window, Qt.Key.Key_1, CTRL)
+    tumor = window.annotations.classes.current
+    assert tumor is not None
+    documents = [drawn_on(window)]
+    draw(window, 0)
+    for name in ("Set 2", "Set 3"):
+        window.commands["annotate.new_set"].trigger()
+        dialog = open_dialog(window, QInputDialog, qtbot)
+        dialog.setTextValue(name)
+        dialog.accept()
+        qtbot.waitUntil(
+            lambda: window.annotations.can_annotate and drawn_on(window) not in documents
+        )
+        documents.append(drawn_on(window))
+        draw(window, 100)
+    menu_of(window, "Set 3", "Lock").trigger()
+    click(window, MINE, NAME)
+    qtbot.waitUntil(lambda: drawn_on(window) is documents[0])
+    window.annotations.panel.classes.click()
+    editor = open_dialog(window, ClassesDialog, qtbot)
+    assert editor.model.setData(editor.model.index(0, 0), "Carcinoma")
+    editor.accept()
+
+    def names() -> list[str]:
+        return [each.class_name for document in documents for each in document]
+
+    assert names() == ["Carcinoma", "Carcinoma", tumor.name]
+    assert window.status.currentMessage() == "Not changed, because locked or hidden: Set 3."
+    for command, name in (("edit.undo", tumor.name), ("edit.redo", "Carcinoma")):
+        assert window.commands[command].text().endswith(" change classes")
+        window.commands[command].trigger()
+        assert names() == [name, name, tumor.name]

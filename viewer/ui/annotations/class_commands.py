@@ -9,15 +9,11 @@ from PySide6.QtCore import QObject, QPoint, Qt, QTimer, Signal
 from PySide6.QtWidgets import QMenu
 
 from viewer.annotations.annotation import NO_CLASS_COLOR, NO_COLOR, AnnotationClass
-from viewer.annotations.document import Edit
 from viewer.annotations.palette import PaletteError, read_palette, write_palette
 from viewer.annotations.statistics import NO_CLASS
 from viewer.atomic_write import unwritable
-from viewer.long_list import gathered
 from viewer.plurals import plural
-from viewer.progress import while_wanted
 from viewer.ui.actions import shown_shortcut
-from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.class_chip import ClassChip
 from viewer.ui.annotations.class_list import class_rows
 from viewer.ui.annotations.class_palette import ClassPalette
@@ -32,8 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
-    from viewer.annotations.annotation import Annotation
-    from viewer.annotations.document import Document
+    from viewer.annotations.document import Document, Edit
     from viewer.ui.annotations.annotations_panel import AnnotationsPanel
     from viewer.ui.annotations.classes_dialog import ClassesDialog
     from viewer.ui.annotations.editing_commands import EditingCommands
@@ -262,7 +257,7 @@ class ClassCommands(QObject):
             active.choose_class(name, lambda count: self._window.say(f"{many(count)} selected."))
 
     def _on_edited(self, dialog: ClassesDialog) -> None:
-        from viewer.annotations.operations import recolor_class
+        from viewer.ui.annotations.class_changes import change_classes
 
         before = {each.name: each for each in self.palette.classes}
         self.palette.use(dialog.palette_classes)
@@ -281,19 +276,9 @@ class ClassCommands(QObject):
         for was, now in changed:
             if current is not None and current.name == was:
                 self.current = active.desk.current_class = now
-        document = active.document
-
-        def edit(held: Iterable[Annotation]) -> Edit:
-            every = list(while_wanted(held, count))
-            steps = [recolor_class(every, now, was) for was, now in changed]
-            return Edit("Change classes", gathered(c for step in steps for c in step.changes))
-
-        counts = document.class_counts
-        count = sum(counts[was] for was, _ in changed)
-        if count > MANY:
-            self._editing.bulk.do(document, "Change classes", count, edit, lambda _: None)
-        elif count:
-            active.do(edit(document))
+        sets = self._sets()
+        if sets is not None:
+            change_classes(sets, changed, self._editing.bulk, self._window.say)
         self.show_current()
 
     def _read(self, path: Path, dialog: ClassesDialog) -> None:

@@ -14,7 +14,7 @@ from viewer.annotations.sets.together import together
 from viewer.progress import while_wanted
 from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.services import KeptSets
-from viewer.ui.annotations.set_history import SetStep
+from viewer.ui.annotations.set_history import SetStep, step_in_sets
 from viewer.ui.annotations.wording import many
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.services import CommandHost, DialogHost, MessageHost
@@ -195,24 +195,7 @@ class SetCommands(QObject):
         entry = next((each for each in sets.entries if each.annotations is annotations), None)
         if entry is None or entry is sets.current or not edit.changes:
             return
-        document, bulk = annotations.document, self._kept.editing.bulk
-
-        def is_possible(back: bool, depths: Depths) -> bool:
-            label = document.undo_label if back else document.redo_label
-            is_last = document.undo_depth == depths.get(entry.listed.place)
-            return entry.annotations is annotations and is_last and label == edit.label
-
-        def turn(back: bool, then: Callable[[], object]) -> None:
-            def turned() -> None:
-                if not back:
-                    sets.bring_back(entry)
-                elif entry.is_made and not len(document):
-                    sets.park(entry)
-                then()
-
-            bulk.turn(document, None, turned, back=back)
-
-        sets.push_step(SetStep(edit.label, turn, is_possible))
+        sets.push_step(step_in_sets(edit.label, sets, [entry], self._kept.editing.bulk))
 
     # -----------------------------------------------------------------------------------------
 
