@@ -9,7 +9,7 @@ from viewer.annotations.operations import recolor_class
 from viewer.long_list import gathered
 from viewer.progress import while_wanted
 from viewer.ui.annotations.bulk_edits import MANY
-from viewer.ui.annotations.set_history import step_in_sets
+from viewer.ui.annotations.set_steps import step_in_sets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

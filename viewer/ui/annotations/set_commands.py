@@ -14,7 +14,8 @@ from viewer.annotations.sets.together import together
 from viewer.progress import while_wanted
 from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.services import KeptSets
-from viewer.ui.annotations.set_history import SetStep, step_in_sets
+from viewer.ui.annotations.set_history import SetStep
+from viewer.ui.annotations.set_steps import step_in_sets
 from viewer.ui.annotations.wording import many
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.services import CommandHost, DialogHost, MessageHost
