@@ -8,14 +8,18 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import shapely
 import tifffile
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
-from ui_steps import show_slide
+from ui_steps import opened_annotations, show_slide
 
+from viewer.annotations.annotation import Annotation
+from viewer.annotations.document import adding
 from viewer.canvas.canvas import SlideCanvas
 from viewer.geometry import Point
 from viewer.slides import open_slide
+from viewer.slides.held_before import held_before
 from viewer.ui.main_window import MainWindow
 from viewer.ui.slides.thumbnails import Thumbnails
 
@@ -167,3 +171,46 @@ def test_a_file_of_the_slide_that_comes_later_is_shown_once_it_is_opened_again(
         qtbot.mouseClick(pane.bars.notice.button, Qt.MouseButton.LeftButton)
     assert pane.source is not None
     assert "label" in pane.source.info.associated
+
+
+def test_what_was_drawn_on_the_file_before_it_changed_is_said_and_copied(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    """A scanner still writes: the whole slide is another than the part that was drawn on."""
+    path = tmp_path / "S-1.tif"
+    _write(path, 200)
+    show_slide(window, path, qtbot)
+    annotations, pane = window.annotations, window.panes.active
+    opened_annotations(window, qtbot).do(adding("Box", [Annotation(shapely.box(10, 10, 60, 60))]))
+    assert not annotations.banner.isVisible()
+    _write(path, 50)
+    window.open_paths([path])
+    qtbot.waitUntil(pane.bars.notice.isVisible)
+    with qtbot.waitSignal(pane.opened):
+        qtbot.mouseClick(pane.bars.notice.button, Qt.MouseButton.LeftButton)
+    assert len(opened_annotations(window, qtbot).document) == 0
+    qtbot.waitUntil(annotations.banner.isVisible)
+    assert annotations.banner.sentence.text() == (
+        "This file holds something else than when it was last open: what you drew on that "
+        "(1 annotation) is kept, and not shown here."
+    )
+    assert annotations.banner.button.text() == "Copy them here"
+    qtbot.mouseClick(annotations.banner.button, Qt.MouseButton.LeftButton)
+    sets = annotations.active_sets
+    assert sets is not None
+    qtbot.waitUntil(lambda: sets.named("Before the file changed") is not None)
+    entry = sets.named("Before the file changed")
+    assert entry is not None
+    assert entry.annotations is not None
+    document = entry.annotations.document
+    qtbot.waitUntil(lambda: len(document) == 1)
+    assert not annotations.banner.isVisible()
+    with closing(open_slide(path)) as source:
+        assert held_before(source) == source.info.identity  # from now on it is this one
+    # What was there before is there again, with its annotations, if the file is put back.
+    _write(path, 200)
+    window.open_paths([path])
+    qtbot.waitUntil(pane.bars.notice.isVisible)
+    with qtbot.waitSignal(pane.opened):
+        qtbot.mouseClick(pane.bars.notice.button, Qt.MouseButton.LeftButton)
+    assert len(opened_annotations(window, qtbot).document) == 1

@@ -168,6 +168,10 @@ class _CombinedIdentity(SlideIdentity):
         return combined_key([info.identity for info in self._infos])
 
     @property
+    def part(self) -> str:
+        return self.key  # none of the slides alone
+
+    @property
     def former_names(self) -> tuple[str, ...]:
         return ()
 

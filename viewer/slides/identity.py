@@ -45,6 +45,11 @@ class SlideIdentity:
         self._lock = threading.RLock()
 
     @property
+    def part(self) -> str:
+        """Return which image of its file it is; "" for the one that the file opens with."""
+        return self._part
+
+    @property
     def key(self) -> str:
         """Return the content key; what version 0.1 kept of the slide is there under it from now on.
 

@@ -14,6 +14,7 @@ from viewer.ui.annotations.class_commands import ClassCommands, ClassCommandsHos
 from viewer.ui.annotations.closing_files import ClosingFiles
 from viewer.ui.annotations.editing_commands import EditingCommands, EditingHost
 from viewer.ui.annotations.files import AnnotationFiles, AnnotationFilesHost
+from viewer.ui.annotations.former_content import FormerContent
 from viewer.ui.annotations.listing import Listing, ListingHost
 from viewer.ui.annotations.model_commands import ModelCommands, ModelCommandsHost
 from viewer.ui.annotations.notes import NoteCommands, NotesHost
@@ -105,7 +106,14 @@ class AnnotationsController(QObject):
             window, lambda: self.active, self.editing, self.panel, lambda: self.active_sets, self
         )
         self.painted = PaintedSets(window, self, self.classes)
-        self._notices = SetNotices(self.banner, self, self._slides.values)
+        self._former = FormerContent(self._disk, self._closing, self)
+        self._notices = SetNotices(
+            self.banner,
+            self,
+            self._slides.values,
+            self._former,
+            lambda sets, drawn: self.sets.copy_former(sets, drawn),
+        )
         self._undo = UndoNames(window, self)
         self.notes = NoteCommands(window, lambda: self.active, self)
         self._tables = TableCommands(window, lambda: self.active, self)
@@ -257,6 +265,7 @@ class AnnotationsController(QObject):
         sets = self._slides.get(identity)
         if sets is None:
             sets = self._slides[identity] = self._new_slide(slide)
+            self._former.look(slide, pane.former_identity)
         self.painted.begin(pane, sets)
         if sets.current.is_open:
             self._begin(pane, sets)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _LOOK_MS = 5000
 """How often it is looked which sets others made: shared folders do not tell."""
 _LONGEST_NAME = 80
+_BEFORE = "Before the file changed"
 _PAUSE_MS = 50
 """Steps in a row are counted once."""
 
@@ -187,6 +188,20 @@ class SetCommands(QObject):
         assert annotations is not None
         annotations.when_open(put)
         return entry
+
+    def copy_former(self, sets: SlideSets, drawn: Sequence[Annotation]) -> None:
+        """Copy what was drawn on what the file of a slide held before to a set of its own."""
+
+        def put(annotations: SlideAnnotations) -> None:
+            def done(edit: Edit) -> None:
+                self._window.say(f"{many(len(edit.changes))} copied to {_BEFORE}.")
+                self.note_step(sets, annotations, edit)
+                self.show()
+
+            document = annotations.document
+            self._add_copies(document, "Copy annotations", len(drawn), lambda: drawn, done)
+
+        self.add(sets, _BEFORE, "imported", "", put)
 
     def note_step(self, sets: SlideSets, annotations: SlideAnnotations, edit: Edit) -> None:
         """Let undo take back what was put into a set that is not drawn in, with a set made for it.

@@ -36,6 +36,8 @@ class OpenedSlide(msgspec.Struct, frozen=True):
     """Where the reader looked last; None for the whole slide."""
     stain_problem: str = ""
     """Why its stains cannot be shown apart; "" where they can."""
+    former: str = ""
+    """Which other slide the file held when it was last open; "" where none."""
 
 
 def opened_slide(path: Path, image: int | None = None, others: Sequence[Path] = ()) -> OpenedSlide:
@@ -90,6 +92,7 @@ def recognized(source: SlideSource, reader: str = "") -> OpenedSlide:
         The file cannot be read any more, or is no longer the one that was opened.
     """
     from viewer.slides.fluorescence import no_stains
+    from viewer.slides.held_before import held_before
     from viewer.tiles.display import DisplaySettings
     from viewer.tiles.kept_channels import displays_by_name
     from viewer.tiles.kept_display import load_display
@@ -112,16 +115,20 @@ def recognized(source: SlideSource, reader: str = "") -> OpenedSlide:
         display = DisplaySettings(channels=channels)
     if problem and display is not None:
         display = replace(display, stain=Stain.NONE)
-    return OpenedSlide(source, optics, display, origin, view, problem)
+    held = held_before(source)
+    former = "" if held == info.identity else held
+    return OpenedSlide(source, optics, display, origin, view, problem, former)
 
 
 def note_opened(slide: OpenedSlide) -> None:
     """Write down that a slide was opened, and where it lies; for worker threads."""
+    from viewer.slides.held_before import note_held
     from viewer.slides.known_slides import remember
 
     source = slide.source
     trail.note("opened", source.path, source.info.identity)
     try:
         remember(source.info.identity, source.path)
+        note_held(source)
     except OSError as error:
         _log.warning("Where the slide lies cannot be remembered (%s)", error)

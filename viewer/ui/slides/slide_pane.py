@@ -92,6 +92,8 @@ class SlidePane(QFrame):
         """Why the slide's color profile cannot be used, in a sentence, else empty."""
         self.stain_problem = ""
         """Why the slide's stains cannot be shown apart, in a sentence, else empty."""
+        self.former_identity = ""
+        """Which other slide the file held when it was last open; "" where none."""
         self._is_recognized = False
         self.canvas = SlideCanvas(cache, self)
         self._status = StatusWatch(self.canvas, self)
@@ -416,6 +418,7 @@ class SlidePane(QFrame):
         self.show_name()
         self.mpp_origin = slide.mpp_origin
         self.stain_problem = slide.stain_problem
+        self.former_identity = slide.former
 
     def _announce_slide(self, path: Path, slide: OpenedSlide) -> None:
         """Say of a slide that is shown and recognized that it is there."""
