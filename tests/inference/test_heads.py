@@ -14,7 +14,7 @@ from torch import nn
 
 from viewer.geometry import Size
 from viewer.inference.errors import ModelFailedError
-from viewer.inference.models.bundle import BundleError, load_bundle
+from viewer.inference.models.bundle import BundleError, file_sha256, load_bundle
 from viewer.inference.models.model_check import try_model
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.heatmap import HeatmapStyle, class_heatmap
@@ -121,6 +121,7 @@ def test_a_run_tells_probabilities_as_they_are(tmp_path: Path, sample_slide: Pat
     assert told.returncode == 0, told.stderr
     about = json.loads((tmp_path / "a.csv.about.json").read_text())
     assert about["share"] == 1.0
+    assert about["file_sha256"] == file_sha256(tmp_path / "a.csv")
     rows = np.loadtxt(tmp_path / "a.csv", delimiter=",", skiprows=1, ndmin=2)
     np.testing.assert_allclose(rows[:, 3:].sum(1), 1, atol=2e-3)
     assert (rows[:, 3] > 0.7).all()  # 0.79 to 0.8: softmaxed again it would be 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -120,5 +121,9 @@ def test_what_was_shown_stands_beside_an_export(tmp_path: Path) -> None:
     assert [each["name"] for each in stated] == ["Nuclei", "scores.csv"]
     write_shown_beside(path, [])
     assert json.loads(beside.read_text()) == {"overlays_shown": []}
+    path.write_text("x,y\n")
+    write_shown_beside(path, shown)
+    stated = json.loads(beside.read_text())
+    assert stated["file_sha256"] == hashlib.sha256(b"x,y\n").hexdigest()
     assert overlays_text(shown) == "Overlays shown: Nuclei 5 (opacity 60 %), scores.csv"
     assert overlays_text([]) == "Overlays shown: none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -39,6 +40,9 @@ class ResultCard(msgspec.Struct, frozen=True, kw_only=True):
         Left, top, width and height of these, level-0 pixels; the first thousand.
     overlays_shown
         What was painted on the slide when the file was written, in words.
+    file_sha256
+        Of the file that the card lies beside, "" within one: a program that was killed between the
+        two leaves the card of the file before.
     """
 
     model: str
@@ -53,6 +57,7 @@ class ResultCard(msgspec.Struct, frozen=True, kw_only=True):
     unanswered: int = 0
     unanswered_px: list[tuple[float, float, float, float]] = []
     overlays_shown: list[str] = []
+    file_sha256: str = ""
 
     def with_holes(self, holes: PatchMask) -> ResultCard:
         """Return the card with the tiles that have no answer."""
@@ -69,6 +74,15 @@ def card_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.about.json")
 
 
+def sha256_of(path: Path) -> str:
+    """Return the checksum of an exported file; "" of what is none. Raises OSError."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_card(path: Path, card: ResultCard) -> None:
-    """Write the card beside an exported file; raises OSError."""
+    """Write the card beside an exported file, with its checksum; raises OSError."""
+    card = replace(card, file_sha256=sha256_of(path))
     atomic_write_bytes(card_path(path), msgspec.json.format(msgspec.json.encode(card), indent=2))

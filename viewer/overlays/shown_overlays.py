@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.atomic_write import atomic_write_bytes
-from viewer.overlays.result_card import card_path
+from viewer.overlays.result_card import card_path, sha256_of
 from viewer.plurals import percent
 
 if TYPE_CHECKING:
@@ -37,8 +37,11 @@ class ShownOverlay(msgspec.Struct, frozen=True):
         return named if self.opacity == 1.0 else f"{named} (opacity {percent(self.opacity)})"
 
 
-class _About(msgspec.Struct, frozen=True):
+class _About(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What NAME.about.json tells; the checksum as in `ResultCard`."""
+
     overlays_shown: Sequence[ShownOverlay]
+    file_sha256: str = ""
 
 
 def overlays_text(shown: Sequence[ShownOverlay]) -> str:
@@ -53,5 +56,5 @@ def write_shown_beside(path: Path, shown: Sequence[ShownOverlay]) -> None:
     """
     beside = card_path(path)
     if shown or beside.exists():
-        stated = msgspec.json.encode(_About(shown))
+        stated = msgspec.json.encode(_About(shown, sha256_of(path)))
         atomic_write_bytes(beside, msgspec.json.format(stated, indent=2))
