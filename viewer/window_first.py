@@ -7,6 +7,7 @@ and wait once its answer is late, which it gives when that is done.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, TypeVar
@@ -22,6 +23,7 @@ wait in vain a thread works twice as long until the next."""
 _LONGEST_S = 1.0
 """Between two waits in vain."""
 _AT_ONCE = 100
+_LONGEST_FRAME_S = 0.05
 _T = TypeVar("_T")
 
 
@@ -47,6 +49,8 @@ class _Window:
 
 _window = _Window()
 _asked = _Asked()
+_is_drawn = threading.Event()
+_is_drawn.set()
 
 
 def set_window(ask: Callable[[], object] | None) -> None:
@@ -115,6 +119,25 @@ def _wait() -> None:
     if not _window.answered.wait(_WAIT_S):
         _window.works_s = min(2 * works_s, _LONGEST_S)
         _window.waits_from_s = time.perf_counter() + _window.works_s
+
+
+@contextlib.contextmanager
+def drawing_in_motion() -> Iterator[None]:
+    """Have threads wait in `wait_for_frame` until a frame is drawn that another follows at once.
+
+    To draw takes hundreds of calls that leave the interpreter's lock to others, and each waits for
+    it in the end behind all who compute.
+    """
+    _is_drawn.clear()
+    try:
+        yield
+    finally:
+        _is_drawn.set()
+
+
+def wait_for_frame() -> None:
+    """Wait while the window draws in motion, though not for long; called before a short work."""
+    _is_drawn.wait(_LONGEST_FRAME_S)
 
 
 def giving_way(things: Iterable[_T]) -> Iterator[_T]:

@@ -22,6 +22,7 @@ from PySide6.QtGui import QImage, QPainter, QRegion
 from scaled_tiles import load_scaling
 
 import viewer
+from viewer import window_first
 from viewer.canvas import tile_scaling
 from viewer.canvas.canvas import SlideCanvas
 from viewer.canvas.layer import Scene
@@ -305,6 +306,39 @@ def test_a_zoom_lies_where_the_frame_does_also_between_pixels(
         pictures.append(picture)
         assert (layer._grid is None) is zooming
     assert pictures[0] == pictures[1]
+
+
+@pytest.mark.parametrize("zooming", [False, True])
+def test_a_frame_in_motion_is_drawn_while_tiles_wait(
+    source: SlideSource, load: Load, monkeypatch: pytest.MonkeyPatch, zooming: bool
+) -> None:
+    monkeypatch.setattr(window_first, "_LONGEST_FRAME_S", 0.0)
+    layer, had_waited = TileLayer(tile_scaler), list[bool]()
+    layer.set_loader(load(INSIDE))
+    tiles = layer._tiles
+
+    def look(*of: Any) -> Any:
+        had_waited.append(not window_first._is_drawn.is_set())
+        return tiles(*of)
+
+    monkeypatch.setattr(layer, "_tiles", look)
+    _painted(layer, source, INSIDE, zooming=zooming)
+    assert had_waited == [zooming]
+    assert window_first._is_drawn.is_set()
+
+
+def test_a_jump_is_scaled_by_opencv_once_that_is_loaded(source: SlideSource, load: Load) -> None:
+    scaler = TileScaler()
+    layer = TileLayer(scaler)
+    layer.set_loader(load(INSIDE))
+    _painted(layer, source, INSIDE)
+    load_scaling(scaler)
+    far = replace(INSIDE, center=Point(INSIDE.center.x, INSIDE.center.y - 1500))
+    layer._loader = load(far)
+    expected = TileLayer(scaler)
+    expected.set_loader(layer._loader)
+    assert (_painted(layer, source, far) == _painted(expected, source, far)).all()
+    assert layer._is_scaled
 
 
 @pytest.mark.parametrize("turn", [90.0, 33.0])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from viewer import window_first
 from viewer.geometry import Optics, Point, Size, View
 from viewer.slides.errors import TileError
 from viewer.slides.source import Level, RgbImage, SlideInfo
@@ -372,6 +373,42 @@ def test_pictures_are_finished_at_once_where_the_view_needs_it_and_later_elsewhe
     wait_for(lambda: bool(had_finished))
     assert had_finished == [shrinks]
     wait_for(lambda: picture_of(key).is_finished)
+    loader.close()
+
+
+def test_no_tile_is_begun_or_prepared_while_a_frame_in_motion_is_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(window_first, "_LONGEST_FRAME_S", 60.0)
+    source, prepared = GatedSource(), threading.Event()
+
+    def tell(_: object) -> tuple[str, int]:
+        prepared.set()
+        return "", 100
+
+    loader = TileLoader(source, tell, TileCache(1 << 20), lambda _: None, worker_count=1)
+    with window_first.drawing_in_motion():
+        loader.request(TilePlan(1, (TileKey(1, 3, 3),), (), ()))
+        time.sleep(0.05)
+        assert source.reads == []
+    wait_for(lambda: bool(source.reads))
+    with window_first.drawing_in_motion():
+        source.gate.set()
+        assert not prepared.wait(0.05)
+    assert prepared.wait(20)
+    loader.close()
+
+
+def test_a_frame_that_takes_long_holds_up_nothing_for_long() -> None:
+    source = GatedSource()
+    source.gate.set()
+    loader = TileLoader(
+        source, lambda _: ("", 100), TileCache(1 << 20), lambda _: None, worker_count=1
+    )
+    key = TileKey(1, 3, 3)
+    with window_first.drawing_in_motion():
+        loader.request(TilePlan(1, (key,), (), ()))
+        wait_for(lambda: loader.has(key))
     loader.close()
 
 

@@ -8,6 +8,7 @@ where OpenCV is not loaded yet or the view is turned.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from viewer.canvas.tile_painting import (
     rects_of,
 )
 from viewer.tiles.plan import best_available_tiles, level_for, visible_tiles
+from viewer.window_first import drawing_in_motion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -91,9 +93,11 @@ class TileLayer:
         ratio = scene.device_pixel_ratio
         painter.scale(1 / ratio, 1 / ratio)  # device pixels from here on
         grid = TileGrid.of(scene.view, ratio)
-        if not self._paint_straight(painter, grid, scene, loader):
-            self._paint_frame(grid, scene, loader)
-            self._frame.show(painter)
+        with drawing_in_motion() if scene.is_zooming else nullcontext():
+            is_painted = scene.is_zooming and self._paint_straight(painter, grid, scene, loader)
+            if not is_painted:
+                self._paint_frame(grid, scene, loader)
+                self._frame.show(painter)
         self._scale = grid.scale
         self._arrived.clear()
 
@@ -106,8 +110,6 @@ class TileLayer:
         """
         from viewer.canvas.paint_target import paint_target
 
-        if not scene.is_zooming:
-            return False
         if not self._can_scale(grid):
             self.repaint_all()
             what = self._tiles(grid, scene, loader)
@@ -183,6 +185,8 @@ class TileLayer:
     def _move_frame(self, grid: TileGrid, scene: Scene) -> QRegion:
         """Keep what the frame holds already; return the places that it does not hold."""
         moved = grid.moved_from(self._grid) if self._grid is not None else None
+        if moved is not None and not grid.whole.intersects(grid.whole.translated(moved)):
+            moved = None
         if moved is None or (self._is_hasty and not scene.is_zooming):
             self._frame.begin(grid.whole.size())
             # All of a frame is made one way, as the two ways round differently.
@@ -191,9 +195,6 @@ class TileLayer:
             return QRegion(grid.whole)
         if moved.isNull():
             return QRegion()
-        if not grid.whole.intersects(grid.whole.translated(moved)):
-            self._frame.begin(grid.whole.size())
-            return QRegion(grid.whole)
         self._frame.move(moved)
         return QRegion(grid.whole) - QRegion(grid.whole.translated(moved))
 

@@ -20,6 +20,7 @@ from viewer.slides.source import becoming_of, expect, gone_of, screen_tile, sile
 from viewer.tiles.cache import CachedTile, TileCache, TileKey
 from viewer.tiles.rendering import ValueTiles
 from viewer.unwaited_thread import UnwaitedThread
+from viewer.window_first import wait_for_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -340,6 +341,7 @@ class TileLoader(Generic[Picture]):
                 elif may_finish:
                     warm_memory.for_screen.add()
                 continue
+            wait_for_frame()
             try:
                 if expected:
                     expect(self.source, expected, len(self._workers))
@@ -504,6 +506,7 @@ class TileLoader(Generic[Picture]):
                 pixels = read(*key)
             else:
                 pixels = self._values.picture(key, rendering)
+            wait_for_frame()
             picture, size_bytes = prepare(pixels)
             if key.level == self._level_to_finish and isinstance(picture, Unfinished):
                 picture.finish()
