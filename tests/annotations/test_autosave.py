@@ -418,6 +418,37 @@ def test_a_newer_file_is_not_touched(tmp_path: Path) -> None:
         open_annotations(path)  # the first try let go of the lock
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the system does not tell")
+def test_a_file_whose_folder_is_renamed_is_drawn_on_where_it_is_now(tmp_path: Path) -> None:
+    """Beside a slide, say: a new folder of the former name would take all that comes."""
+    folder, renamed = tmp_path / "case", tmp_path / "case 7"
+    desk, other = Desk(folder / "s.sqlite"), Desk(folder / "s.sqlite")
+    assert other.opened.is_read_only
+    a, b, c = square(0), square(20), square(40)
+    desk.document.do(adding("Draw", [a]))
+    assert desk.autosave.flush()
+    wait_until(lambda: other.reloaded)
+    folder.rename(renamed)
+    desk.document.do(adding("Draw", [b]))
+    assert desk.autosave.flush()
+    wait_until(lambda: other.reloaded[-1] == [a, b])
+    renamed.rename(folder)  # and back
+    desk.document.do(adding("Draw", [c]))
+    assert desk.autosave.flush()
+    wait_until(lambda: other.reloaded[-1] == [a, b, c])
+    folder.rename(renamed)
+    time.sleep(1.2)  # each looks once a second, whether anything is drawn or not
+    assert not folder.exists()
+    assert not other.taken_over
+    desk.autosave.close()
+    other.autosave.close()
+    opened = open_annotations(renamed / "s.sqlite")
+    assert opened.annotations == [a, b, c]
+    opened.close()
+    assert not folder.exists()
+    assert desk.troubles == []
+
+
 def test_the_file_lies_in_the_data_folder_or_beside_the_slide(
     tmp_path: Path, own_home: Path
 ) -> None:

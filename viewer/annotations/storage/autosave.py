@@ -295,6 +295,8 @@ class Autosave:
             _log.warning("looking at %s failed: %s", self.path, error)
 
     def _take_over(self) -> None:
+        if not self.path.parent.exists():
+            return  # moved with the file, on which the other goes on drawing
         lock = write_lock(self.path)
         if lock is None:
             return

@@ -16,6 +16,8 @@ from viewer.annotations.document import Change, Edit
 from viewer.annotations.storage.packing import packed_all, unpacked, unpacked_all
 from viewer.annotations.storage.whole_database import (
     copy_database,
+    file_id,
+    place_with_folder,
     remove_database,
     take_place,
     unfinished_database,
@@ -145,7 +147,7 @@ class AnnotationStore:
         except BaseException:
             self._database.close()
             raise
-        self._file = _file_id(path)
+        self._file = file_id(path)
         self._seen = self._data_version()
 
     def close(self) -> None:
@@ -260,23 +262,32 @@ class AnnotationStore:
     @property
     def was_replaced(self) -> bool:
         """Return whether another file, or none, is where this one was."""
-        return _file_id(self.path) != self._file
+        return file_id(self.path) != self._file
 
     def put_back(self) -> Path | None:
         """Write all anew to where it was; what took its place is kept beside, and reported.
+
+        A file whose folder was moved or renamed with it is used on where it is now.
 
         Raises
         ------
         OSError, sqlite3.Error
             It cannot be written.
         """
+        if moved := place_with_folder(self.path, self._file):
+            # Before the other is closed: the last that closes removes the journal.
+            database = _connected(moved, read_only=False)
+            self._database.close()
+            self._database, self.path = database, moved
+            self._seen = self._data_version()
+            return None
         with unfinished_database(self.path) as place:
             copy_database(self._database, place)
             beside = take_place(place, self.path, "foreign")
         copy = _connected(self.path, read_only=False)
         self._database.close()
         self._database = copy
-        self._file, self._seen = _file_id(self.path), self._data_version()
+        self._file, self._seen = file_id(self.path), self._data_version()
         return beside
 
     def move(self, path: Path) -> None:
@@ -391,11 +402,3 @@ def _unzipped(raw: bytes) -> bytes:
     if unpacker.unconsumed_tail:
         UNPACKED_RATIO.check(UNPACKED_RATIO.most + 1, "An earlier version")
     return data
-
-
-def _file_id(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

@@ -1,4 +1,4 @@
-"""Lets a database that is whole take the place of another, which is kept beside it."""
+"""Lets a database that is whole take the place of another, which is kept beside it, or finds it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sqlite3
 import time
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from viewer.access import make_file, make_folder
@@ -15,7 +16,6 @@ from viewer.atomic_write import sync_folder, sync_open
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
 _NAME_CHARACTERS = 32
 _JOURNALS = ("-wal", "-shm")
@@ -86,6 +86,41 @@ def remove_database(path: Path) -> None:
     """Remove a database and its journals. Raises OSError."""
     for end in ("", *_JOURNALS, "-journal"):
         path.with_name(path.name + end).unlink(missing_ok=True)
+
+
+def file_id(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from others under its name; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino)
+
+
+def place_with_folder(path: Path, file: tuple[int, int] | None) -> Path | None:
+    """Return where an open file is whose folder was moved or renamed with it.
+
+    None where its folder is still there, and where the system does not tell. A file alone that is
+    gone was taken away by another program, which is not followed.
+
+    Parameters
+    ----------
+    file
+        What `file_id` gave for it.
+    """
+    if file is None or path.parent.exists():
+        return None
+    try:
+        with os.scandir("/proc/self/fd") as opened:
+            names = [entry.path for entry in opened]
+    except OSError:
+        return None  # a system without
+    for name in names:
+        with contextlib.suppress(OSError):
+            place = Path(os.readlink(name))
+            if place.name == path.name and file_id(place) == file:
+                return place
+    return None
 
 
 def _kept_beside(path: Path, why: str) -> Path | None:
