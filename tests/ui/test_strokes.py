@@ -311,7 +311,7 @@ def test_a_bookmark_of_a_turned_view_comes_back_at_its_zoom(
 def test_the_buttons_of_the_panel_do_what_they_say(drawing: MainWindow, qtbot: QtBot) -> None:
     drawing.annotations.panel.show()
     drawing.annotations.panel.count.click()
-    assert _said(drawing).startswith("Select the region to count in")
+    assert _said(drawing).startswith("Select the region first")
     drawing.annotations.panel.statistics.click()
     qtbot.waitUntil(lambda: any("Statistics" in each.windowTitle() for each in _dialogs(drawing)))
     for dialog in _dialogs(drawing):

@@ -17,6 +17,7 @@ from viewer.ui.agents.ask_panel import AskPanel
 from viewer.ui.agents.clients import ClientsController, ClientsHost
 from viewer.ui.agents.language_model import LanguageModel
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.commands.command import with_slide
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost, SettingsHost
 
@@ -123,7 +124,7 @@ class AgentsController(QObject):
 
         pane = self._window.panes.active
         if pane.source is None:
-            self._window.say("Open a slide first.")
+            self._window.say(with_slide.reason)
             return
         if hidden := self._window.overlays.hidden_by(pane):
             self._window.say(hidden)

@@ -28,6 +28,7 @@ from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.services import GrowingSets
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.commands.command import with_slide
 from viewer.ui.file_dialogs import ALL_FILES, ask_file, ask_new_file
 from viewer.ui.long_task import StoppedError
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost, SettingsHost
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _DETECTIONS = ("detection", "cell", "tile")
-_NO_SLIDE = "Open a slide first: annotations belong to one."
 _NOT_THERE = "The annotations of this slide are not read yet: try again when they are."
 _MASK_ENDS = (".ome.tif", ".png")
 
@@ -208,7 +208,7 @@ class AnnotationFiles(QObject):
     def _say_why_none(self, pane: SlidePane) -> None:
         """Say why there are no annotations of a pane's slide."""
         is_there = self._kept.sets_of(pane) is not None
-        self._window.say(_NOT_THERE if is_there else _NO_SLIDE)
+        self._window.say(_NOT_THERE if is_there else with_slide.reason)
 
     def _ask_file(self) -> None:
         from viewer.annotations.formats.exchange import FORMATS, MASK

@@ -15,8 +15,10 @@ from viewer.plurals import plural
 from viewer.progress import while_wanted
 from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.chosen_lines import LEAST_SHARE, count_line, size_lines, total_line
-from viewer.ui.annotations.wording import LOCKED, many
+from viewer.ui.annotations.wording import LOCKED, NO_REGION, many
 from viewer.ui.background_runner import BackgroundRunner, Task
+from viewer.ui.commands.command import with_model, with_slide
+from viewer.ui.overlays.services import NO_OBJECTS
 from viewer.ui.services import CommandHost, DialogHost, MessageHost
 from viewer.uncollected import uncollected
 
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
 _PAUSE_MS = 200
 _MOST_LIVE = 200
 """Regions that are counted as soon as they are chosen."""
-_NO_REGION = "Select the region to count in: draw one (R, P, B), or click one (S)."
-_NO_OBJECTS = "Turn on a model that finds objects, such as nuclei, on the page AI (Ctrl+Shift+D)."
 
 
 class ModelCommandsHost(MessageHost, DialogHost, CommandHost, Protocol):
@@ -133,7 +133,7 @@ class ModelCommands(QObject):
         """Ask what is positive, and count in the chosen regions."""
         active, overlay = self._kept.active, self.objects_overlay()
         if active is None:
-            self._window.say("Open a slide first.")
+            self._window.say(with_slide.reason)
             return
         if active.document.is_read_only:
             self._window.say(str(ReadOnlyError(active.document.why_read_only)))
@@ -144,7 +144,7 @@ class ModelCommands(QObject):
             return
         shown = overlay.as_objects
         if shown is None:
-            self._window.say(_NO_OBJECTS)
+            self._window.say(NO_OBJECTS)
             return
         found, names = shown.found, shown.measurements
         regions = _regions(active)
@@ -164,10 +164,10 @@ class ModelCommands(QObject):
         missing: list[str] = []
         ways: dict[str, Callable[[], object]] = {}
         if not has_regions:
-            missing.append(_NO_REGION)
+            missing.append(NO_REGION)
             ways["&Draw a region"] = lambda: self._window.toolbox.choose("rectangle")
         if not has_objects:
-            missing.append(_NO_OBJECTS)
+            missing.append(NO_OBJECTS)
             ways["Open &AI"] = self._window.overlays.panel.show
         tell_missing(self._window.window(), "Count objects", missing, ways)
         self._window.say(missing[0])
@@ -252,7 +252,7 @@ class ModelCommands(QObject):
         """Of what is shown, in the chosen regions if there are any."""
         active, overlay = self._kept.active, self._window.overlays.active
         if active is None or overlay is None:
-            self._window.say("Turn on a model first, on the page AI (Ctrl+Shift+D).")
+            self._window.say(with_model.reason)
             return
         work = _made_of(overlay, _regions(active), active.author)
         if work is None:
@@ -289,10 +289,10 @@ class ModelCommands(QObject):
     def _run_model(self) -> None:
         active, overlay = self._kept.active, self._window.overlays.active
         if overlay is None or not overlay.can_run:
-            self._window.say("Turn on a model first, on the page AI (Ctrl+Shift+D).")
+            self._window.say(with_model.reason)
             return
         if active is None or not _may_have_region(active):
-            self._window.say(_NO_REGION)
+            self._window.say(NO_REGION)
             return
         chosen = _regions(active)
 
@@ -304,7 +304,7 @@ class ModelCommands(QObject):
             if overlay not in self._window.overlays.all_of(active.pane):
                 return  # it was turned off meanwhile
             if not count:
-                self._window.say(_NO_REGION)
+                self._window.say(NO_REGION)
                 return
             overlay.run_over(where)
             said = "the chosen region" if count == 1 else f"{count:,} chosen regions"

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject
 from viewer.annotations.counted import current
 from viewer.plurals import plural
 from viewer.ui.background_runner import BackgroundRunner, Task
+from viewer.ui.commands.command import with_slide
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost
 from viewer.utc import shown_moment
 
@@ -64,7 +65,7 @@ class TableCommands(QObject):
 
         active = self._active()
         if active is None:
-            self._window.say("Open a slide first.")
+            self._window.say(with_slide.reason)
             return
         held = active.document.snapshot()
         mpp_um, path = active.calibration.mpp_um, active.pane.path

@@ -10,6 +10,7 @@ from viewer.annotations.sets.together import together
 from viewer.slides.remote.address import folder_beside
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.commands.command import with_slide
 from viewer.ui.file_dialogs import ask_folder
 from viewer.ui.long_task import LongTask, StoppedError
 from viewer.ui.services import CommandHost, DialogHost, MessageHost
@@ -75,7 +76,7 @@ class TrainingFiles(QObject):
 
         active = self._kept.active
         if active is None:
-            self._window.say("Open a slide first: annotations belong to one.")
+            self._window.say(with_slide.reason)
             return
         dialog = TilesDialog(active.mpp_um, self._window.window())
         dialog.accepted.connect(lambda: self._ask_folder(active, self._options(active, dialog)))

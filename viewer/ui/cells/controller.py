@@ -16,6 +16,7 @@ from viewer.inference.cells.settings import CellSettings
 from viewer.inference.models.bundle import ModelBundle
 from viewer.overlays.slide_scores import areas_among, scores_of, union_of
 from viewer.plurals import plural
+from viewer.ui.annotations.wording import NO_REGION
 from viewer.ui.background_runner import BackgroundRunner, Task, Urgency
 from viewer.ui.cells.field_preview import FieldPreviewer
 from viewer.ui.services import DialogHost, MessageHost, PaneHost
@@ -40,7 +41,6 @@ _SCORES_MS = 300
 _KEEP_MS = 500
 _NETWORK = CellSettings(threshold=0.5)
 """With which a network begins: its map is a probability."""
-_NO_REGION = "Select the region first: draw one (R, P, B), or click one (S)."
 
 
 class Batches(Protocol):
@@ -315,7 +315,7 @@ class CellsController(QObject):
     def _run_region(self, bundle: ModelBundle) -> None:
         pane, regions = self._window.panes.active, self._regions()
         if not regions:
-            self._window.say(_NO_REGION)
+            self._window.say(NO_REGION)
             return
         self._apply(pane)
         if (run := self._run_of(pane, bundle)) is not None:
@@ -328,7 +328,7 @@ class CellsController(QObject):
         if source is None:
             return
         if where != "view" and not regions:
-            self._window.say(_NO_REGION)
+            self._window.say(NO_REGION)
             return
         seen = pane.canvas.view.box if where == "view" else Box(*union_of(regions).bounds)
         box, stains = seen.intersection(pane.canvas.slide_box), page.settings.stains

@@ -207,7 +207,7 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
         "Name the selected annotations; F2 on the slide or in the list",
         ANNOTATE,
         (),
-        Condition(lambda s: s.has_slide and not s.is_reviewing, "Open a slide first."),
+        Condition(lambda s: s.has_slide and not s.is_reviewing, with_slide.reason),
     ),
     Command(
         "annotate.lock",

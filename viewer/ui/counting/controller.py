@@ -20,6 +20,7 @@ from viewer.recording.events import Counted
 from viewer.slides.remote.address import folder_beside
 from viewer.ui.annotations.toolbox import MOVE
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.commands.command import with_slide
 from viewer.ui.counting.counting_bar import CountingBar
 from viewer.ui.file_dialogs import ask_new_file
 from viewer.ui.services import (
@@ -180,7 +181,7 @@ class CountingController(QObject):
         """Return whether the active pane's slide can be counted on; says why not."""
         pane, active = self._window.panes.active, self._window.annotations.active
         if active is None:
-            self._window.say("Open a slide first: counts belong to one.")
+            self._window.say(with_slide.reason)
             return False
         if pane.canvas.optics.mpp_um is None:
             pane.bars.scale_hint.tell(NO_PIXEL_SIZE, "warning", "Set...")

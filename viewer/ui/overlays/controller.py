@@ -11,6 +11,7 @@ from viewer.inference.runs.ending import wait_for_ending
 from viewer.inference.tasks.known import kind_of
 from viewer.overlays.shown_overlays import ShownOverlay
 from viewer.ui.background_runner import BackgroundRunner, Urgency
+from viewer.ui.commands.command import with_slide
 from viewer.ui.loading_ahead import LoadingAhead
 from viewer.ui.overlays.card_menu import CardMenu, CardMenuHost
 from viewer.ui.overlays.card_settings import CardSettings
@@ -408,7 +409,7 @@ class OverlaysController(QObject):
 
     def _why_not(self, pane: SlidePane) -> str:
         if pane.source is None:
-            return "Open a slide first."
+            return with_slide.reason
         if hidden := self.hidden_by(pane):
             return hidden
         if pane.canvas.optics.mpp_um is None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QObject, Signal
 
 from viewer.inference.tasks.known import kind_of
-from viewer.ui.overlays.services import ListedResults, OverlaysOn
+from viewer.ui.commands.command import with_model
+from viewer.ui.overlays.services import NO_OBJECTS, ListedResults, OverlaysOn
 from viewer.ui.overlays.tile_explaining import TileExplainer
 from viewer.ui.services import (
     CommandHost,
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from viewer.ui.overlays.overlay import Overlay
     from viewer.ui.overlays.overlay_settings import OverlaySettings
     from viewer.ui.overlays.overlays_panel import OverlaysPanel
-
-_NO_OBJECTS = "Turn on a model that finds objects first, on the AI page."
-_NOTHING_ON = "Turn on a model first, on the AI page."
 
 
 class CommandedOverlays(OverlaysOn, ListedResults, Protocol):
@@ -117,7 +115,7 @@ class OverlayCommands(QObject):
         run = self._overlays.active if self._overlays.active in runs else next(iter(runs), None)
         card = self._overlays.panel.models.card(run.listed_as) if run is not None else None
         if card is None:
-            self._window.say("Turn on the model Tissue likeness first, on the AI page.")
+            self._window.say("Turn on the model Tissue likeness first, on the page AI.")
             return
         self._overlays.panel.models.choose(card.source.key)
         self._overlays.settings_of(card).find_similar(area)
@@ -141,7 +139,7 @@ class OverlayCommands(QObject):
             run.stop()
             self._window.say(f"{run.origin.name} stops; what was found stays.")
         else:
-            self._window.say(_NOTHING_ON)
+            self._window.say(with_model.reason)
 
     @property
     def _objects_in_hand(self) -> Overlay | None:
@@ -156,7 +154,7 @@ class OverlayCommands(QObject):
         if (run := self._objects_in_hand) is not None:
             ObjectTableDialog(run, self._window.window()).show()
         else:
-            self._window.say(_NO_OBJECTS)
+            self._window.say(NO_OBJECTS)
 
     def _ask_density(self) -> None:
         from viewer.ui.overlays.density import ask_density
@@ -164,13 +162,13 @@ class OverlayCommands(QObject):
         if (run := self._objects_in_hand) is not None:
             ask_density(self._window, self._overlays, self._background, run)
         else:
-            self._window.say(_NO_OBJECTS)
+            self._window.say(NO_OBJECTS)
 
     def _fill(self) -> None:
         """Fill or empty the outlines of the chosen model, else of those that are on."""
         run = self._objects_in_hand
         if run is None:
-            self._window.say(_NO_OBJECTS)
+            self._window.say(NO_OBJECTS)
         else:
             card = self._overlays.panel.models.card(run.listed_as)
             if card is not None:
@@ -182,7 +180,7 @@ class OverlayCommands(QObject):
         if (run := self._overlays.in_hand) is not None:
             ask_export(self._window, self._background, run)
         else:
-            self._window.say(_NOTHING_ON)
+            self._window.say(with_model.reason)
 
     def _clear_results(self) -> None:
         """Of all slides; what is shown stays until its slide is closed."""

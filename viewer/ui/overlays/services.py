@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from viewer.ui.overlays.overlay import Overlay
     from viewer.ui.slides.slide_pane import SlidePane
 
+NO_OBJECTS = "Turn on a model that finds objects, such as nuclei, on the page AI."
+
 
 class OverlaysOn(Protocol):
     """The overlays that are on in the panes of a window."""

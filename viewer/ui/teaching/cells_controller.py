@@ -27,6 +27,7 @@ from viewer.overlays.result_at import ResultAt
 from viewer.recording.events import CellMarked, CellsTaught
 from viewer.ui.annotations.toolbox import MOVE
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.commands.command import with_slide
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.overlays.gallery import travel_to
 from viewer.ui.teaching.followed_annotations import TeachingHost
@@ -127,7 +128,7 @@ class CellsTeachingController(QObject):
         self.end()
         pane, annotations = self._window.panes.active, self._window.annotations.active
         if pane.source is None or annotations is None:
-            self._window.say("Open a slide first: marks belong to one.")
+            self._window.say(with_slide.reason)
             self._show_teaching()
             return
         self._model, self._pane = model, pane

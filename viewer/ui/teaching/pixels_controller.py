@@ -11,6 +11,7 @@ from viewer.inference.teaching.kept_marks import KeptMarks
 from viewer.recording.events import PixelsTaught
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner, Task
+from viewer.ui.commands.command import annotating
 from viewer.ui.teaching.followed_annotations import FollowedAnnotations, TeachingHost
 from viewer.ui.teaching.live_pixels import Lesson, LivePixels, taught_slide
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from viewer.ui.slides.slide_pane import SlidePane
     from viewer.ui.teaching.pixel_page import PixelPage
 
-_NO_SLIDE = "Open a slide that can be annotated first."
 _NO_CLASS = "{} without a class: choose a class, and paint or give it to what is selected."
 _NO_SIZE = "Set the slide's pixel size first: what is taught looks at a fixed µm/px."
 _MOST_AT_ONCE = 1000
@@ -102,7 +102,7 @@ class PixelsController(FollowedAnnotations):
         if self._annotations is None:
             self.live.hide()
             self.page.show_strokes({})
-            self.page.show_problem(_NO_SLIDE)
+            self.page.show_problem(annotating.reason)
         self._teach()
 
     def _on_closing(self, annotations: PaneAnnotations) -> None:

@@ -22,7 +22,9 @@ from viewer.plurals import plural
 from viewer.slides import TileError
 from viewer.slides.remote.address import folder_beside
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.commands.command import with_slide
 from viewer.ui.file_dialogs import ALL_FILES, ask_file, ask_new_file
+from viewer.ui.overlays.services import NO_OBJECTS
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, OverlayHost, PaneHost
 from viewer.ui.tma.tma_panel import TmaPanel
 from viewer.ui.written_file import write_file
@@ -44,7 +46,6 @@ _PAUSE_MS = 60
 _FILTERS = {"CSV table (*.csv)": ".csv", "QuPath GeoJSON (*.geojson)": ".geojson"}
 _FINDING = "Finding cores..."
 _NO_CORES = "No cores on this slide: find them first (Annotate page, TMA)."
-_NO_MODEL = "Turn on a model that finds objects, such as cells, on the page AI (Ctrl+Shift+D)."
 
 
 class TmaHost(MessageHost, DialogHost, PaneHost, CommandHost, OverlayHost, Protocol):
@@ -283,7 +284,7 @@ class TmaController(QObject):
 
         grid, overlay = self.grid, self._window.annotations.models.objects_overlay()
         if grid is None or overlay is None or not overlay.can_run:
-            self._window.say(_NO_CORES if grid is None else _NO_MODEL)
+            self._window.say(_NO_CORES if grid is None else NO_OBJECTS)
             return
         shapes = [core.geometry for *_, core in grid if not is_missing(core)]
         if not shapes:
@@ -303,7 +304,7 @@ class TmaController(QObject):
             self._window.say(_NO_CORES)
             return
         if overlay is None or (shown := overlay.as_objects) is None:
-            self._tell(_NO_MODEL)
+            self._tell(NO_OBJECTS)
             return
         found, style, origin = shown.found, shown.style, overlay.origin
         is_model = isinstance(origin, ModelBundle)
@@ -349,7 +350,7 @@ class TmaController(QObject):
         """Return the annotations of the active pane if they can be changed; says why not."""
         active = self._active
         if active is None:
-            self._window.say("Open a slide first.")
+            self._window.say(with_slide.reason)
         elif active.document.is_read_only:
             self._window.say(str(ReadOnlyError(active.document.why_read_only)))
         else:
