@@ -6,7 +6,7 @@ from PySide6.QtGui import QPaintEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QProgressBar, QWidget
 from pytestqt.qtbot import QtBot
 
-from viewer.ui.progress_bar import ProgressBar
+from viewer.ui.widgets import ProgressBar
 
 
 class _Beside(QWidget):

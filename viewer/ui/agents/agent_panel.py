@@ -40,10 +40,9 @@ from viewer.agents.findings import box_of
 from viewer.agents.tool_words import measured_words
 from viewer.plurals import plural
 from viewer.recording.agent_modes import agent_mode
-from viewer.ui.progress_bar import ProgressBar
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.theme import icon
-from viewer.ui.widgets import ScrollColumn, show_or_hide
+from viewer.ui.widgets import ProgressBar, ScrollColumn, show_or_hide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

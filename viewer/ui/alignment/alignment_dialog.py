@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.ui.progress_bar import ProgressBar
+from viewer.ui.widgets import ProgressBar
 
 if TYPE_CHECKING:
     from viewer.slides.alignment.transform import SlideAlignment

@@ -104,6 +104,17 @@ class PaneAnnotations:
         return self.selection.annotations
 
     @property
+    def chosen_bounds(self) -> Box | None:
+        """Return the bounds of what is chosen and has an area, level-0 pixels; None for nothing.
+
+        Of very many also of those without: to look at each shape takes long.
+        """
+        if len(self.selection) > _MANY:
+            return self.document.state.box_of(self.selection.ids)
+        shapes = [each.geometry for each in self.chosen if each.geometry.area]
+        return Box(*shapely.total_bounds(shapes).tolist()) if shapes else None
+
+    @property
     def author(self) -> str:
         return self.desk.author
 

@@ -16,9 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.ui.progress_bar import ProgressBar
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.widgets import LetteredCombo, show_or_hide
+from viewer.ui.widgets import LetteredCombo, ProgressBar, show_or_hide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from viewer.ui.commands.command import Command, while_agent_reads, with_slide
-from viewer.ui.commands.menu_paths import PANELS
+from viewer.ui.commands.command import PANELS, Command, while_agent_reads, with_slide
 
 AGENT = ("A&I", "A&gent")
 

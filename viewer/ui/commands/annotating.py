@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from viewer.ui.commands.command import (
+    PANELS,
     Command,
     Condition,
     always,
@@ -12,7 +13,6 @@ from viewer.ui.commands.command import (
     with_slide,
     with_two_chosen,
 )
-from viewer.ui.commands.menu_paths import PANELS
 
 ANNOTATE = ("&Annotate",)
 TOOLS = ("&Annotate", "&Tools")

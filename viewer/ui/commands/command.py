@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+PANELS = ("&View", "Pane&ls")
+"""The menu of panels, in which commands of several subjects stand."""
 Bindings = Mapping[str, Sequence[str]]
 """Command id -> its shortcuts in portable text, e.g. {"view.fit": ["8"]}."""
 

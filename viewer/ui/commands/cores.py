@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from viewer.ui.commands.annotating import MEASURE
-from viewer.ui.commands.command import Command, annotating
-from viewer.ui.commands.menu_paths import PANELS
+from viewer.ui.commands.command import PANELS, Command, annotating
 
 CORE_COMMANDS: tuple[Command, ...] = (
     Command(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from viewer.ui.commands.command import Command, with_model, with_slide
-from viewer.ui.commands.menu_paths import PANELS
+from viewer.ui.commands.command import PANELS, Command, with_model, with_slide
 
 OVERLAYS = ("A&I",)
 

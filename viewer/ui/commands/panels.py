@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from viewer.ui.commands.command import Command
-from viewer.ui.commands.menu_paths import PANELS
+from viewer.ui.commands.command import PANELS, Command
 
 HELP = ("&Help",)
 

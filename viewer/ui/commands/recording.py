@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from viewer.ui.commands.command import Command, while_recording, while_reviewing
-from viewer.ui.commands.menu_paths import PANELS
+from viewer.ui.commands.command import PANELS, Command, while_recording, while_reviewing
 
 RECORDING = ("&Record",)
 REVIEW = ("&Record", "Re&view of a session")

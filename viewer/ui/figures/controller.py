@@ -10,7 +10,6 @@ from PySide6.QtGui import QGuiApplication, QImage
 from viewer.canvas.scale_bar import ScaleBar
 from viewer.overlays.shown_overlays import overlays_text
 from viewer.slides.remote.address import folder_beside
-from viewer.ui.annotations.chosen_bounds import chosen_bounds
 from viewer.ui.figures.figure_choice import FigureChoice, figure_size_px, figure_view, region_view
 from viewer.ui.figures.legend import Entry, Legend, gradient_entries
 from viewer.ui.file_dialogs import ask_new_file
@@ -111,7 +110,8 @@ class FigureController(QObject):
     def _views(self, pane: SlidePane) -> tuple[View, View | None]:
         """Return the view of a pane, and that of what is selected in it."""
         view = pane.canvas.destination
-        box = chosen_bounds(self._window.annotations.of(pane))
+        active = self._window.annotations.of(pane)
+        box = None if active is None else active.chosen_bounds
         return view, None if box is None else region_view(view, box)
 
     def _ask_where(self, pane: SlidePane, view: View) -> None:

@@ -20,8 +20,7 @@ from viewer.inference.tasks.known import kind_of
 from viewer.ui.overlays.class_legend import ClassLegend
 from viewer.ui.overlays.gallery import Gallery
 from viewer.ui.overlays.settings_pages import HeatmapPage, ObjectsPage, QueryPage
-from viewer.ui.progress_bar import ProgressBar
-from viewer.ui.widgets import IconButton, show_or_hide, text_label
+from viewer.ui.widgets import IconButton, ProgressBar, show_or_hide, text_label
 
 if TYPE_CHECKING:
     from viewer.ui.overlays.card_state import CardState

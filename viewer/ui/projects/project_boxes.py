@@ -17,10 +17,9 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
-from viewer.ui.progress_bar import ProgressBar
 from viewer.ui.slides.slide_list import STATE_ICONS, STATE_NAMES
 from viewer.ui.theme import icon
-from viewer.ui.widgets import show_or_hide
+from viewer.ui.widgets import ProgressBar, show_or_hide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

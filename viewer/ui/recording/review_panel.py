@@ -22,10 +22,9 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.command_button import CommandButton
 from viewer.ui.commands.recording import REVIEW_COMMANDS
-from viewer.ui.progress_bar import ProgressBar
 from viewer.ui.recording.review_table import ReviewTable
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.widgets import NoticeBar, show_or_hide, take_as_typed, text_label
+from viewer.ui.widgets import NoticeBar, ProgressBar, show_or_hide, take_as_typed, text_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

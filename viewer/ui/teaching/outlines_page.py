@@ -15,8 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.plurals import plural
-from viewer.ui.progress_bar import ProgressBar
-from viewer.ui.widgets import show_or_hide, text_label
+from viewer.ui.widgets import ProgressBar, show_or_hide, text_label
 
 if TYPE_CHECKING:
     from viewer.inference.teaching.corrections import Corrections

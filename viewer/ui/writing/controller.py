@@ -19,7 +19,6 @@ from viewer.slides.writing.requests import (
     DeidentifySlide,
     WrittenSlide,
 )
-from viewer.ui.annotations.chosen_bounds import chosen_bounds
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.progress_dialog import ProgressDialog
@@ -93,7 +92,8 @@ class WritingController(QObject):
         source, path = pane.source, self._local_path(pane)
         if source is None or path is None:
             return
-        box = chosen_bounds(self._window.annotations.of(pane))
+        active = self._window.annotations.of(pane)
+        box = None if active is None else active.chosen_bounds
         names = [channel.name for channel in source.info.axes.channels]
         image = source.info.image if source.info.images else None
         mpp_um = pane.canvas.optics.mean_mpp_um

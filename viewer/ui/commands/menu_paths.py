@@ -1,3 +1,0 @@
-"""Menus in which the commands of several subjects stand."""
-
-PANELS = ("&View", "Pane&ls")
