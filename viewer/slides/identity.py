@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from viewer.errors import reason_of
-from viewer.slides.errors import SlideAccessError, SlideChangedError
+from viewer.slides.access_errors import access_error
+from viewer.slides.errors import SlideAccessError, SlideChangedError, SlideError
 from viewer.slides.former_names import former_names, has_former_home, take_over
 from viewer.slides.remote.address import is_address
 from viewer.slides.remote.shared_fetch import RangesError
@@ -173,12 +173,7 @@ def _note(key: str, names: tuple[str, ...]) -> None:
             _keys_by_former_name.setdefault(name, {})[key] = None
 
 
-def _unreadable(version: Version, error: OSError) -> SlideAccessError:
+def _unreadable(version: Version, error: OSError) -> SlideError:
     if isinstance(error, RangesError):
         return SlideAccessError(version.path, str(error))
-    name = version.path.name
-    return SlideAccessError(
-        version.path,
-        f"{name} cannot be read ({reason_of(error)}): check that its drive or network share "
-        "is connected and try again.",
-    )
+    return access_error(version.path, error)

@@ -111,12 +111,10 @@ def _span(text: str, what: str) -> tuple[str, bool]:
 
 def _label(first: str, index: int, *, is_down: bool) -> str:
     number = _number(first) + (-index if is_down else index)
-    if first.isdigit():
-        if number < 0:
-            raise TmaError(f"Labels from {first} down do not reach so far: choose others.")
-        return str(number)
-    if number < 1:
+    if number < (0 if first.isdigit() else 1):
         raise TmaError(f"Labels from {first} down do not reach so far: choose others.")
+    if first.isdigit():
+        return str(number)
     text = ""
     while number:
         number, rest = divmod(number - 1, _LETTERS)

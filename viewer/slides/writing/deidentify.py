@@ -15,9 +15,10 @@ from tifffile import TiffFile, TiffFileError
 from viewer.atomic_write import atomic_write
 from viewer.errors import reason_of
 from viewer.limits import LimitError, NoRegularFileError, check_regular, open_regular
+from viewer.slides.access_errors import access_error
 from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
-from viewer.slides.errors import SlideAccessError, SlideError, SlideNotFoundError
-from viewer.slides.remote.address import foreign_address_problem, is_address
+from viewer.slides.errors import SlideError
+from viewer.slides.remote.address import is_address
 from viewer.slides.slide_files import slide_files
 from viewer.slides.tiff_words import TIFF_MAGIC
 from viewer.slides.writing.deidentifying.directory_bounds import check_directories
@@ -102,11 +103,7 @@ def _deidentified(slide: Path, out: Path, *, overwrite: bool, watch: Watch) -> t
     if is_address(slide):
         raise WritingError(f"{slide.name} lies on a server: download it, and de-identify the copy.")
     if not slide.exists():
-        if problem := foreign_address_problem(slide):
-            raise WritingError(problem)
-        raise SlideNotFoundError(
-            slide, f"There is no file {slide}; check its name, and that its drive is connected."
-        )
+        raise access_error(slide, FileNotFoundError())
     try:
         check_regular(slide)
         if is_dicom_slide(slide):
@@ -131,9 +128,7 @@ def _deidentified(slide: Path, out: Path, *, overwrite: bool, watch: Watch) -> t
     except PermissionError as error:
         if error.filename != str(slide):
             raise
-        raise SlideAccessError(
-            slide, f"You have no permission to read {slide.name}; ask its owner."
-        ) from error
+        raise access_error(slide, error) from error
     if target.stem.casefold() == slide.stem.casefold():
         report.notes.append(
             "The copy is named like the slide: rename it if that name tells of the patient."

@@ -57,9 +57,7 @@ def encapsulated_frames(file: BinaryIO, start: int, count: int) -> Frames:
         items.append((file.tell(), size))
         DICOM_FRAGMENTS.check(len(items), "A file of it")
         file.seek(size, 1)
-    if head[:4] != _DELIMITER or not items:
-        raise WritingError("The pixels of a file are damaged or cut short.")
-    if count > len(items):
+    if head[:4] != _DELIMITER or not items or count > len(items):
         raise WritingError("The pixels of a file are damaged or cut short.")
     (table_at, table_size), *fragments = items
     if len(fragments) == count:
