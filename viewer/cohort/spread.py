@@ -56,9 +56,20 @@ class Spread(msgspec.Struct, frozen=True):
     median: float
     total: int
 
-    def ordered(self, column: int, *, descending: bool) -> NDArray[np.intp]:
-        """Return the order of the rows by slide (0), value (1), or how far out they lie (2)."""
-        keys = (np.array(self.slides), self.values, np.abs(self.deviations))[column]
+    def ordered(
+        self, column: int, names: Mapping[str, str], *, descending: bool
+    ) -> NDArray[np.intp]:
+        """Return the order of the rows by slide (0), value (1), or how far out they lie (2).
+
+        Parameters
+        ----------
+        names
+            What the slides are called where they are listed, by their paths.
+        """
+        if column == 0:
+            keys = np.array([names[slide].casefold() for slide in self.slides])
+        else:
+            keys = self.values if column == 1 else np.abs(self.deviations)
         order = np.argsort(keys, kind="stable")
         return order[::-1] if descending else order
 

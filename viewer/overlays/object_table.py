@@ -67,18 +67,20 @@ def object_table(
     objects = found.all_objects()
     rows = np.flatnonzero(style.groups(objects) >= 0)
     if 0 <= column < len(FIXED_COLUMNS) + len(objects.measurements):
-        values = _column(objects, column, found.mpp_um)[rows]
+        values = _column(objects, column, names, found.mpp_um)[rows]
         order = np.argsort(-values if descending else values, kind="stable")
         rows = rows[order]
     return ObjectTable(objects, rows, names, found.mpp_um)
 
 
-def _column(objects: Objects, column: int, mpp_um: float) -> NDArray[np.float32]:
+def _column(objects: Objects, column: int, names: list[str], mpp_um: float) -> NDArray[np.float32]:
     match column:
-        case 0:
-            return objects.classes.astype(np.float32)
+        case 0:  # by the names, which are shown
+            in_order = sorted({name.casefold() for name in names})
+            ranks = [in_order.index(name.casefold()) for name in names]
+            return np.array(ranks, np.float32)[objects.classes]
         case 1 | 2:
             return objects.centroids[:, column - 1] * np.float32(mpp_um)
         case _:
-            names = list(objects.measurements)
-            return objects.measurements[names[column - len(FIXED_COLUMNS)]]
+            measured = list(objects.measurements)
+            return objects.measurements[measured[column - len(FIXED_COLUMNS)]]

@@ -90,8 +90,9 @@ class SpreadModel(RowsModel):
 
     def _reorder(self) -> None:
         column, descending = self._sorted_by
-        self._order = (
-            np.zeros(0, np.intp)
-            if self.spread is None
-            else self.spread.ordered(column, descending=descending)
-        )
+        if self.spread is None:
+            self._order = np.zeros(0, np.intp)
+            return
+        slides = set(self.spread.slides) if column == 0 else ()
+        names = {each: self._name_of(slide_path(each)) for each in slides}
+        self._order = self.spread.ordered(column, names, descending=descending)
