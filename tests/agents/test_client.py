@@ -273,6 +273,12 @@ def test_permissions_are_kept_by_study_and_host() -> None:
     again.withdraw("s", "model.example")
     assert book.find("s", "model.example") is None
     assert book.find("t", "model.example") is not None
+    before = Path(book._path).read_bytes()
+    again.withdraw("t", "model.example")
+    Path(book._path).write_bytes(before)  # as where the program ends before the second file
+    assert book.find("t", "model.example") is None
+    book.give("t", "model.example")
+    assert book.find("t", "model.example") is not None
     (Path(book._path)).write_text("{torn")
     assert book.find("t", "model.example") is None
 

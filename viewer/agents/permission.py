@@ -59,7 +59,12 @@ class PermissionBook:
             return []
 
     def find(self, study: str, host: str) -> Permission | None:
-        """Return the permission of a study and host, None where it was not given."""
+        """Return the permission of a study and host, None where it was not given or is taken back.
+
+        A program that is killed while it takes one back, or gives it anew, leaves it in both files.
+        """
+        if self.is_withdrawn(study, host):
+            return None
         wanted = (study, host.casefold())
         return next((each for each in self.all() if (each.study, each.host) == wanted), None)
 
