@@ -428,6 +428,8 @@ def test_a_class_is_renamed_in_all_sets_as_one_step(slide_window: MainWindow, qt
     qtbot.waitUntil(lambda: drawn_on(window) is documents[0])
     window.annotations.panel.classes.click()
     editor = open_dialog(window, ClassesDialog, qtbot)
+    assert editor.model.headings[2] == "On this slide"
+    assert editor.model.index(0, 2).data() == "3"
     assert editor.model.setData(editor.model.index(0, 0), "Carcinoma")
     editor.accept()
 

@@ -173,8 +173,7 @@ class ClassCommands(QObject):
         from viewer.ui.annotations.classes_dialog import ClassesDialog
         from viewer.ui.opened_dialog import open_dialog
 
-        active = self._active()
-        counts = active.document.class_counts if active is not None else Counter[str]()
+        counts = self._drawn()[0]
         bindings = merged_bindings(self._window.settings.shortcuts)
         dialog = ClassesDialog(self.palette.classes, counts, bindings, self._window.window())
         dialog.import_requested.connect(lambda path: self._read(path, dialog))
