@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -20,7 +22,7 @@ from zarr_steps import write_image
 from viewer.folders import cache_folder
 from viewer.slides import SlideSource, TileError, open_slide
 from viewer.slides.combining import open_combined
-from viewer.slides.errors import SlideChangedError, SlideLostError
+from viewer.slides.errors import SlideChangedError, SlideError, SlideLostError
 from viewer.slides.file_version import FileVersion
 from viewer.slides.former_names import former_names
 from viewer.slides.slide_key import slide_key
@@ -326,6 +328,63 @@ def test_a_file_of_several_that_is_gone_is_named(
         away.rename(file)
         assert source.read_tile(0, 3, 3).shape == (256, 256, 3)
         assert gone_of(source) == ""
+
+
+@pytest.mark.parametrize("name", ["a.vms", "a.vmu", "a.tif"])
+def test_the_macro_in_a_file_of_its_own_counts_while_open(tmp_path: Path, name: str) -> None:
+    """It shows the label. What is kept of the slide is found by what its key was made of before."""
+    path = tmp_path / name
+    if name == "a.tif":  # of Trestle
+        tiled(path, 200)
+        macro = tmp_path / "a.Full"
+    else:
+        path.write_text("ImageFile=a.jpg\nMacroImage=a_macro.jpg\n")
+        (tmp_path / "a.jpg").write_bytes(b"pixels")
+        macro = tmp_path / "a_macro.jpg"
+    macro.write_bytes(b"of one patient")
+    version, key = FileVersion(path), slide_key(path)
+    version.check()
+    macro.write_bytes(b"of another patient")
+    with pytest.raises(SlideChangedError, match=rf"^{name} was changed"):
+        version.check()
+    assert slide_key(path) == key
+    version = FileVersion(path)
+    macro.unlink()
+    version.check()
+    assert version.gone.startswith(f"{macro.name} of {name} is not in its place any more")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.9])
+def test_a_slide_that_is_still_written_is_called_neither_damaged_nor_cut_short(
+    tmp_path: Path, sample_slide: Path, share: float
+) -> None:
+    data = sample_slide.read_bytes()
+    path = tmp_path / "slide.svs"
+    path.write_bytes(data[: int(len(data) * share)])
+    is_over = threading.Event()
+
+    def write_on() -> None:
+        with path.open("ab", buffering=0) as file:
+            while not is_over.wait(0.002):
+                file.write(b"\0")
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write_on)
+        try:
+            with pytest.raises(SlideError) as caught:
+                open_slide(path)
+        finally:
+            is_over.set()
+        writing.result()
+    said = (
+        "slide.svs is still being written: open it again once it is complete.",
+        "slide.svs was changed on the disk while it was open: open it again to see it as it is "
+        "now.",
+    )
+    assert str(caught.value) == said[share > 0.5]
+    path.write_bytes(data)
+    with closing(open_slide(path)) as source:
+        assert source.info.identity == slide_key(sample_slide)
 
 
 def test_the_identity_is_never_that_of_the_other_file(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+VMS_MACRO = "MacroImage"
+"""The key of the macro in a VMS or VMU."""
 _INI_BYTES = 1 << 16
 _LONGEST_NAME = 255
 

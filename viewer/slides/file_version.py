@@ -83,10 +83,12 @@ class FileVersion:
     """
 
     def __init__(self, path: Path, files: Sequence[Path] = ()) -> None:
-        from viewer.slides.slide_files import slide_files  # it knows all formats of several files
+        # It knows all formats of several files.
+        from viewer.slides.slide_files import pictures_beside, slide_files
 
         self.path = path
-        self._looks = {name: look_at(name) for name in map(str, files or slide_files(path))}
+        files = files or (*slide_files(path), *pictures_beside(path))
+        self._looks = {name: look_at(name) for name in map(str, files)}
         self._opened_as = (os.path.realpath(path), *self._looks.values())
         self._has_changed = False
         self._gone = ""

@@ -17,6 +17,8 @@ from viewer.slides.errors import (
     DamagedSlideError,
     IncompleteSlideError,
     SlideAccessError,
+    SlideChangedError,
+    SlideError,
     SlideIsFolderError,
     UnsupportedSlideError,
 )
@@ -79,8 +81,8 @@ def _open_file(path: Path, real: Path, image: int | None) -> SlideSource:
     opened = None if others else _opened_here_if_trusted(real, image)
     try:
         opened = opened or open_isolated(real, image, version=version)
-    except (SlideAccessError, IncompleteSlideError) as error:
-        check_links(path, slide_files(real), error)
+    except SlideError as error:
+        _explain(error, path, real, version)
         raise
     if why_not:
         opened = with_note(opened, why_not)
@@ -89,6 +91,18 @@ def _open_file(path: Path, real: Path, image: int | None) -> SlideSource:
     stored = GuardedSource(opened, version)
     version.check()
     return _with_fine_steps(stored)
+
+
+def _explain(error: SlideError, path: Path, real: Path, version: FileVersion) -> None:
+    """Raise an error that says more than one of the reader, where more is known of the files."""
+    try:
+        version.check()
+    except SlideChangedError:
+        raise IncompleteSlideError(
+            path, f"{path.name} is still being written: open it again once it is complete."
+        ) from error
+    if isinstance(error, (SlideAccessError, IncompleteSlideError)):
+        check_links(path, slide_files(real), error)
 
 
 def _open_remote(path: RemotePath, image: int | None) -> SlideSource:

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from viewer.limits import open_regular
-from viewer.slides.companions import values_in
+from viewer.slides.companions import VMS_MACRO, values_in
 from viewer.slides.dicom_header import HEADER_BYTES, dicom_header
 from viewer.slides.mirax import MIRAX_DESCRIPTION, mirax_folder, mirax_values
 from viewer.slides.ome_sets import TIFF_SUFFIXES, ome_set
@@ -45,6 +45,29 @@ def slide_files(path: Path) -> tuple[Path, ...]:
     real = home_of(path)
     files = _files_beside(real)
     return files if real == path else (path, *(file for file in files if file != real))
+
+
+def pictures_beside(path: Path) -> tuple[Path, ...]:
+    """Return the files that hold the macro of a slide alone, as VMS, VMU and Trestle have them.
+
+    They can change like others, and show the label. The content key is not made of them.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
+    if is_address(path) or path.is_dir():
+        return ()
+    path = home_of(path)
+    match path.suffix.lower():
+        case ".vms" | ".vmu":
+            found = values_in(path, VMS_MACRO)
+        case ".tif":
+            found = [path.with_suffix(".Full")]
+        case _:
+            found = []
+    return tuple(each for each in found if each.is_file())
 
 
 def home_of(path: Path) -> Path:

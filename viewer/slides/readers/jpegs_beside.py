@@ -8,7 +8,7 @@ import struct
 from typing import TYPE_CHECKING, BinaryIO
 
 from viewer.limits import COLOR_PROFILE_BYTES, TIFF_TEXT_BYTES, open_regular
-from viewer.slides.companions import values_in
+from viewer.slides.companions import VMS_MACRO, values_in
 from viewer.slides.mirax import mirax_folder, mirax_values
 from viewer.slides.readers.tiff.description_xml import description_root
 from viewer.slides.readers.tiff_directory import TiffDirectoryError, read_texts
@@ -22,7 +22,6 @@ _MOST_BYTES = COLOR_PROFILE_BYTES.most + (1 << 16)
 _DESCRIPTION = 270
 _PHILIPS_IMAGES = "./Attribute[@Name='PIM_DP_SCANNED_IMAGES']/Array/DataObject"
 _PHILIPS = {"LABELIMAGE": "label", "MACROIMAGE": "macro"}
-_VMS_MACRO = "MacroImage"
 _MIRAX = {
     "ScanDataLayer_SlideThumbnail": "macro",
     "ScanDataLayer_SlideBarcode": "label",
@@ -68,7 +67,7 @@ def _of_philips(path: Path) -> Iterator[tuple[str, bytes]]:
 def _of_vms(path: Path) -> Iterator[tuple[str, bytes]]:
     if path.suffix.lower() not in (".vms", ".vmu"):
         return  # NDPI has directories
-    for file in values_in(path, _VMS_MACRO)[:1]:
+    for file in values_in(path, VMS_MACRO)[:1]:
         with open_regular(file) as jpeg:
             yield "macro", jpeg.read(_MOST_BYTES)
 
