@@ -1,4 +1,4 @@
-"""How long a frame takes, with all tiles at hand and while they load, and how like one at rest it is."""
+"""How long a frame takes, with all tiles at hand or not, and how like one at rest it is."""
 
 from __future__ import annotations
 
