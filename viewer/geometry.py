@@ -263,7 +263,7 @@ class Optics(msgspec.Struct, frozen=True):
 
     @property
     def native_magnification(self) -> float | None:
-        """Of level 0: the objective's power, else 10 um / mpp (10x is 1 um per pixel), else None.
+        """Return the objective's power, else 10 um / mpp (10x is 1 um per pixel), else None.
 
         The rule 10x = 1 um/px is the one QuPath uses for slides that name no objective.
         """

@@ -140,7 +140,7 @@ class Policy(Protocol):
 
     @property
     def name(self) -> str:
-        """As it stands in sessions, such as "local"."""
+        """Return the name as it stands in sessions, such as "local"."""
         ...
 
     def walk(self, scene: Scene, first: Observation) -> Walk:

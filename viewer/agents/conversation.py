@@ -101,7 +101,7 @@ class Reply(msgspec.Struct, frozen=True):
 
     @property
     def turn(self) -> Turn:
-        """As it is repeated in the next request."""
+        """Return the turn that is repeated in the next request."""
         return Turn("assistant", self.text, calls=self.calls)
 
 

@@ -127,7 +127,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
             )
 
     def cost(self, tokens_in: int, tokens_out: int) -> float:
-        """In `currency`."""
+        """Return what so many tokens cost, in `currency`."""
         return (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6
 
 

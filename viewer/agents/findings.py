@@ -85,7 +85,7 @@ class GroundedClaim(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def line(self) -> str:
-        """In words, with the mark "not visited" where it belongs."""
+        """Return the claim in words, with the mark "not visited" where it belongs."""
         where = f"region {self.region}" if self.is_visited else "not visited"
         return f"{self.text.removesuffix('.')} ({where})"
 
@@ -105,7 +105,7 @@ class GroundedAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def corners(box: Box) -> Corners:
-    """To a tenth of a pixel."""
+    """Return the corners of a box, to a tenth of a pixel."""
     return round(box.x0, 1), round(box.y0, 1), round(box.x1, 1), round(box.y1, 1)
 
 

@@ -61,7 +61,7 @@ class HeadlessMicroscope:
 
     @property
     def folder(self) -> Path:
-        """Of the session."""
+        """Return the folder of the session."""
         return self.session.folder
 
     @property

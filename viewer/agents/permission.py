@@ -38,7 +38,7 @@ class Permission(msgspec.Struct, frozen=True):
 
     @classmethod
     def now(cls, study: str, host: str) -> Permission:
-        """As given at this moment; only where a user just said so."""
+        """Return a permission given at this moment; only where a user just said so."""
         return cls(study, host, utc_stamp())
 
 

@@ -67,7 +67,7 @@ class Stamp(msgspec.Struct, frozen=True):
 
     @classmethod
     def now(cls, author: str) -> Stamp:
-        """Of an author at this moment."""
+        """Return the stamp of an author at this moment."""
         return cls(utc_stamp(), author)
 
 
@@ -166,12 +166,12 @@ class Annotation(KeptGeometry):
         return self.shown_as.name if self.shown_as else ""
 
     def noted(self, key: str, value: str) -> Annotation:
-        """With a piece of metadata; "" removes it."""
+        """Return the annotation with a piece of metadata; "" removes it."""
         others = {name: text for name, text in self.metadata.items() if name != key}
         return self.saying(metadata=others | {key: value} if value else others)
 
     def signed(self, author: str) -> Annotation:
-        """As it leaves the hand of an author: who drew it, when, and when it was changed."""
+        """Return it as its author leaves it: who drew it, when, and when it was changed."""
         return self.stamped(Stamp.now(author))
 
     def stamped(self, stamp: Stamp, **said: Unpack[Said]) -> Annotation:

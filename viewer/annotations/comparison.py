@@ -123,7 +123,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
     @property
     def mean_dice(self) -> float:
-        """Of the classes, each as much as any other whatever its area; NaN without any."""
+        """Return the mean Dice of the classes, each counting alike; NaN without any."""
         dices = [each.dice for each in self.classes if not math.isnan(each.dice)]
         return _share(sum(dices), len(dices))
 

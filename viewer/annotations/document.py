@@ -178,11 +178,11 @@ class Document:
         return len(self._state.held)
 
     def __iter__(self) -> Iterator[Annotation]:
-        """In the order of drawing."""
+        """Yield the annotations in the order of drawing."""
         return iter(self._state)
 
     def __reversed__(self) -> Iterator[Annotation]:
-        """From the uppermost down."""
+        """Yield the annotations from the uppermost down."""
         return self._state.from_top()
 
     def __contains__(self, id_: object) -> bool:
@@ -249,7 +249,7 @@ class Document:
         return [each for each in found if each is not None]
 
     def rows_inside(self, box: Box) -> NDArray[np.intp]:
-        """As `inside`, to be looked at part by part: of a million the list alone takes long."""
+        """Return the rows of `inside`, to look at in parts: of a million the list takes long."""
         return self._state.index.rows_inside(box)
 
     def at_rows(self, rows: NDArray[np.intp]) -> list[Annotation | None]:
@@ -303,7 +303,7 @@ class Document:
 
     @property
     def undo_label(self) -> str | None:
-        """Of the step that `undo` takes back; None when there is none."""
+        """Return the label of the step that `undo` takes back; None when there is none."""
         return self._undo.last_label
 
     @property

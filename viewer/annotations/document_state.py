@@ -64,13 +64,13 @@ class DocumentState:
         self.held = HeldAnnotations(self.index)
 
     def __iter__(self) -> Iterator[Annotation]:
-        """In the order of drawing; work in threads gives way to the window meanwhile."""
+        """Yield them in the order of drawing; work in threads gives way to the window meanwhile."""
         for rows in self.index.ordered_rows():
             give_way()
             yield from filter(None, self.held.at_rows(rows))
 
     def from_top(self) -> Iterator[Annotation]:
-        """From the uppermost down."""
+        """Yield the annotations from the uppermost down."""
         for rows in self.index.rows_from_top():
             yield from filter(None, self.held.at_rows(rows))
 

@@ -52,7 +52,7 @@ class KeptGeometry(_Slots):
 
     @property
     def nucleus(self) -> BaseGeometry | None:
-        """Of a cell."""
+        """Return the nucleus of a cell."""
         held = NUCLEUS_SLOT.__get__(self)
         if type(held) is bytes:
             held = shapely.from_wkb(held)
@@ -76,7 +76,7 @@ def is_equal_geometry(one: KeptGeometry, other: KeptGeometry) -> bool:
 
 
 def is_equal_nucleus(one: KeptGeometry, other: KeptGeometry) -> bool:
-    """As `is_equal_geometry`."""
+    """Do as `is_equal_geometry` with nuclei."""
     held, of_other = NUCLEUS_SLOT.__get__(one), NUCLEUS_SLOT.__get__(other)
     return held is of_other or _is_equal_bytes(held, of_other) or one.nucleus == other.nucleus
 
@@ -118,7 +118,7 @@ def geometry_parts(annotations: Sequence[KeptGeometry]) -> Iterator[NDArray[np.o
 
 
 def nuclei_of(annotations: Iterable[KeptGeometry]) -> NDArray[np.object_]:
-    """As `geometries_of`; None for those without a nucleus."""
+    """Return the nuclei as `geometries_of` does; None for those without one."""
     return _made([NUCLEUS_SLOT.__get__(each) for each in annotations])
 
 

@@ -57,7 +57,7 @@ class Selection:
 
     @property
     def annotations(self) -> list[Annotation]:
-        """In the order of drawing."""
+        """Return the annotations in the order of drawing."""
         return self._document.of(self._ids)
 
     @property

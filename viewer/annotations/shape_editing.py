@@ -122,7 +122,7 @@ def split_by(shape: BaseGeometry, line: shapely.LineString) -> list[BaseGeometry
 
 
 def parts(shape: BaseGeometry) -> list[BaseGeometry]:
-    """Of a shape of many parts, each by itself."""
+    """Return each part of a shape by itself."""
     return shapely.get_parts(shape).tolist()
 
 
@@ -198,18 +198,18 @@ def corners_of(shape: BaseGeometry) -> list[tuple[Vertex, Point]]:
 
 
 def with_corner(shape: BaseGeometry, which: Vertex, place: Point) -> BaseGeometry:
-    """With a corner in another place; edges that cross then are mended."""
+    """Return the shape with a corner elsewhere; edges that cross then are mended."""
     return _edited(shape, which, lambda places: _put(places, which.index, place))
 
 
 def with_new_corner(shape: BaseGeometry, after: Vertex, place: Point) -> BaseGeometry:
-    """With one more corner behind another."""
+    """Return the shape with one more corner behind another."""
     at = after.index + 1
     return _edited(shape, after, lambda places: [*places[:at], place, *places[at:]])
 
 
 def without_corner(shape: BaseGeometry, which: Vertex) -> BaseGeometry:
-    """With one corner less; a hole of three corners goes. Raises EmptyShapeError."""
+    """Return it with one corner less; a hole of three corners goes. Raises EmptyShapeError."""
     at = which.index
     return _edited(shape, which, lambda places: [*places[:at], *places[at + 1 :]])
 

@@ -137,7 +137,7 @@ def expected_attention(
 def expected_of(
     found: PatchFeatureMap, bundle: ModelBundle, box_um: list[tuple[float, float]]
 ) -> ExpectedAttention:
-    """Of what the engine has found so far, as if that were all of the slide."""
+    """Return what the engine has found so far, as if that were all of the slide."""
     logits = np.moveaxis(found.values.astype(np.float32), 2, 0)
     return expected_attention(
         logits, magnifications_of(bundle), box_um, found.cell, found.grid.slide, found.mpp_um
@@ -145,7 +145,7 @@ def expected_of(
 
 
 def magnifications_of(bundle: ModelBundle) -> tuple[float | None, ...]:
-    """Of the bands of a predictor: its classes are named "10x" and so on."""
+    """Return the magnifications of a predictor: its classes are named "10x" and so on."""
     return tuple(_magnification(name) for name, _ in bundle.colors)
 
 

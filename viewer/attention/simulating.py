@@ -139,7 +139,7 @@ class _Simulation:
                     yield Look(look, self._rng.uniform(1.3, 2.2), "drag")
 
     def drill(self) -> Iterator[Look]:
-        """Where nuclei lie densest: a look from nearby, then at the cells, then the next place."""
+        """Look where nuclei lie densest from nearby, then at the cells, then at the next place."""
         yield self._overview()
         parameters = self._parameters
         inspect = self._view(Point(0, 0), parameters.inspect_magnification)

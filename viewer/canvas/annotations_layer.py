@@ -123,7 +123,6 @@ class AnnotationsLayer:
 
     @property
     def shown_name(self) -> str:
-        """As `Layer` asks for."""
         if not self._is_shown or not len(self._document):
             return ""
         what = "filled annotations" if self._is_filled else "annotations"
@@ -134,7 +133,7 @@ class AnnotationsLayer:
 
     @property
     def shown_of(self) -> frozenset[str]:
-        """As `Layer` asks for: other readers whose annotations are shown."""
+        """Return the other readers whose annotations are shown."""
         return (self._document.authors | {self._owner}) - {"", self.reader}
 
     @property
@@ -162,7 +161,7 @@ class AnnotationsLayer:
         has_names: bool,
         hidden_classes: frozenset[str] = frozenset(),
     ) -> None:
-        """What is painted of the annotations."""
+        """Set what is painted of the annotations."""
         if (is_filled, hidden_classes) != (self._is_filled, self._hidden_classes):
             self._sheet.make_old()
         self._hidden_classes = hidden_classes

@@ -88,7 +88,7 @@ class SlideCanvas(StreamedWidget):
         self.update()
 
     def show_cursor(self) -> None:
-        """The cursor of the tool in hand, if any."""
+        """Show the cursor of the tool in hand, if any."""
         self._tool_input.show_cursor()
 
     def picture_around(self, at: Point, side_px: int) -> QImage | None:
@@ -136,15 +136,15 @@ class SlideCanvas(StreamedWidget):
         return self._overview.slide_point(screen, self._slide, self._size())
 
     def set_kinetic(self, kinetic: bool) -> None:
-        """Whether a drag glides on when it is let go."""
+        """Set whether a drag glides on when it is let go."""
         self._navigator.kinetic = kinetic
 
     def set_wheel(self, speed: float = 1.0, *, inverted: bool = False) -> None:
-        """How far a notch of the wheel zooms (1.0: by the square root of two), and which way."""
+        """Set how far a notch of the wheel zooms (1.0: by the root of two), and which way."""
         self._gestures.wheel_speed = -speed if inverted else speed
 
     def set_touchpad(self, speed: float = 1.0, *, inverted: bool = False) -> None:
-        """How far two fingers zoom (1.0: by two in 200 pixels), and which way."""
+        """Set how far two fingers zoom (1.0: by two in 200 pixels), and which way."""
         self._gestures.touchpad_speed = -speed if inverted else speed
 
     # Qt's events -----------------------------------------------------------------------------

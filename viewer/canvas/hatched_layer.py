@@ -30,7 +30,6 @@ class HatchedLayer:
 
     @property
     def shown_name(self) -> str:
-        """As `Layer` asks for."""
         return self._name if self._image is not None else ""
 
     def show_mask(self, patches: PatchMask) -> None:

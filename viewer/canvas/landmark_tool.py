@@ -38,7 +38,6 @@ class LandmarkTool(QObject):
         self._pressed: Point | None = None
 
     def take(self, event: QEvent, view: View) -> bool:
-        """As `Tool` asks for."""
         match event:
             case QMouseEvent():
                 return self._mouse(event, view)

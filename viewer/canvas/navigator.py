@@ -123,12 +123,12 @@ class Navigator:
         self._move(view, cause, animated=animated)
 
     def show_all(self) -> None:
-        """The whole slide, as large as it fits."""
+        """Show the whole slide, as large as it fits."""
         self.travel(self._view.showing(self._slide), "fit")
         self._shows_all = True
 
     def home(self) -> None:
-        """As the slide was opened: whole, upright and not mirrored."""
+        """Show the slide as it was opened: whole, upright and not mirrored."""
         upright = replace(self._view, rotation_deg=0.0, mirrored=False)
         self.travel(upright.showing(self._slide), "home")
         self._shows_all = True
@@ -178,7 +178,7 @@ class Navigator:
             self._set(self._view.panned(dx_px, dy_px), cause)
 
     def drag(self, dx_px: float, dy_px: float) -> None:
-        """One move of a drag; the last ones tell the speed at which it is let go."""
+        """Take one move of a drag; the last ones tell the speed at which it is let go."""
         now_s = self._clock()
         self._drags.append((now_s, Point(dx_px, dy_px)))
         while now_s - self._drags[0][0] > _GLIDE_WINDOW_S:

@@ -39,7 +39,6 @@ class NumberedBoxesLayer:
 
     @property
     def shown_name(self) -> str:
-        """As `Layer` asks for."""
         return self._name if self._boxes else ""
 
     def clear(self) -> None:

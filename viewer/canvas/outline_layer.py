@@ -29,7 +29,6 @@ class OutlineLayer:
 
     @property
     def shown_name(self) -> str:
-        """As `Layer` asks for."""
         return "" if self._path.isEmpty() else self._name
 
     def clear(self) -> None:

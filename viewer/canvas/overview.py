@@ -57,7 +57,7 @@ class Overview:
         return self.nearest_slide_point(screen, slide, window)
 
     def nearest_slide_point(self, screen: Point, slide: Box, window: Size) -> Point:
-        """As `slide_point`, also for a drag that has left the map."""
+        """Do as `slide_point`, also for a drag that has left the map."""
         place = self.place(slide, window)
         x = min(max((screen.x - place.x()) / place.width(), 0.0), 1.0)
         y = min(max((screen.y - place.y()) / place.height(), 0.0), 1.0)

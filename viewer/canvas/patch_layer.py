@@ -59,7 +59,6 @@ class PatchLayer:
 
     @property
     def shown_name(self) -> str:
-        """As `Layer` asks for."""
         return self._name if self._image is not None else ""
 
     def clear(self) -> None:

@@ -74,7 +74,7 @@ class RasterGrid(msgspec.Struct, frozen=True):
         return Box.enclosing([to_slide(Point(x / self.ratio, y / self.ratio)) for x, y in corners])
 
     def transform(self, square: Square) -> tuple[float, float, float, float, float, float]:
-        """From level 0 into a square's picture, in logical pixels; in QTransform's order."""
+        """Return how level 0 lies in a square's picture (logical pixels), in QTransform's order."""
         m11, m12, m21, m22, _, _ = self._upright.transform
         x, y = (place * SIDE_PX / self.ratio for place in square)
         return m11, m12, m21, m22, -x, -y

@@ -31,7 +31,6 @@ class ScanpathLayer:
 
     @property
     def shown_name(self) -> str:
-        """As `Layer` asks for."""
         return self._name if self._boxes else ""
 
     def clear(self) -> None:

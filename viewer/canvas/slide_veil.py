@@ -25,7 +25,7 @@ class SlideVeil:
 
     @property
     def shown_name(self) -> str:
-        """As `Layer` asks for: a reader who looks at half a slide sees less."""
+        """Return its name for the recording: a reader who looks at half a slide sees less."""
         if not self.is_slide_shown:
             return "slide hidden"
         return "slide faded" if self.slide_opacity < 1.0 else ""

@@ -236,7 +236,7 @@ class StreamedWidget(NavigatedWidget):
         return self._worker_count
 
     def set_worker_count(self, worker_count: int) -> None:
-        """How many tiles are read at the same time, for slides shown from now on."""
+        """Set how many tiles are read at the same time, for slides shown from now on."""
         self._worker_count = worker_count
 
     @property
@@ -246,7 +246,7 @@ class StreamedWidget(NavigatedWidget):
 
     @property
     def loader(self) -> TileLoader[TilePicture] | None:
-        """For counting what was decoded."""
+        """Return the loader, for counting what was decoded."""
         return self._stream.loader if self._stream is not None else None
 
     # For subclasses --------------------------------------------------------------------------

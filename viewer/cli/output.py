@@ -94,7 +94,7 @@ def print_json(value: object) -> None:
 
 
 def print_record(record: Mapping[str, object], *, json: bool) -> None:
-    """A line for each value; JSON when asked for."""
+    """Print a line for each value; JSON when asked for."""
     if json:
         print_json(record)
     else:

@@ -50,7 +50,7 @@ class BlockGrid(msgspec.Struct, frozen=True):
 
     @property
     def side(self) -> float:
-        """Of a block, level-0 pixels."""
+        """Return the side of a block, level-0 pixels."""
         return self.core_px * self.downsample
 
     @property

@@ -59,7 +59,7 @@ class RegionCount(msgspec.Struct, frozen=True):
 
     @property
     def per_mm2(self) -> float:
-        """Of what was analyzed; 0.0 in a region without an area, or of which nothing was."""
+        """Return the density in what was analyzed; 0.0 without an area of it."""
         analyzed_mm2 = self.area_mm2 * self.share
         return self.count / analyzed_mm2 if analyzed_mm2 else 0.0
 
@@ -71,7 +71,7 @@ class RegionCount(msgspec.Struct, frozen=True):
         return 100.0 * self.positive / self.count
 
     def measurements(self, names: Sequence[str]) -> dict[str, float]:
-        """As an annotation keeps them, by the names of the classes."""
+        """Return the measurements that an annotation keeps, by the names of the classes."""
         values: dict[str, float] = {OBJECTS: self.count}
         if self.area_mm2:
             values[f"{OBJECTS} per mm2"] = round(self.per_mm2, 3)

@@ -179,7 +179,7 @@ def _is_sound(name: str) -> bool:
 def class_heatmap(
     found: PatchFeatureMap, style: HeatmapStyle, class_colors: Sequence[str]
 ) -> Heatmap | None:
-    """Of a classification; None before anything is known.
+    """Return the heatmap of a classification; None before anything is known.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def class_heatmap(
 def query_heatmap(
     found: PatchFeatureMap, style: HeatmapStyle, query: Query, class_colors: Sequence[str]
 ) -> Heatmap | None:
-    """Of embeddings; None while nothing is asked or nothing is known where it was marked.
+    """Return likeness of embeddings; None while nothing is asked, or known where it was marked.
 
     One class alone would be the likeliest everywhere, so nothing is painted before a second.
     """
@@ -239,7 +239,7 @@ def _of_words(
 
 
 def score_heatmap(found: PatchFeatureMap, style: HeatmapStyle) -> Heatmap | None:
-    """Of scores, stretched from their lowest to their highest; None before any is known."""
+    """Return scores, stretched from their lowest to their highest; None before any is known."""
     if not found.count:
         return None
     scores = found.score(style.shown or 0)
@@ -250,7 +250,7 @@ def score_heatmap(found: PatchFeatureMap, style: HeatmapStyle) -> Heatmap | None
 
 
 def expected_heatmap(found: PatchFeatureMap, style: HeatmapStyle) -> Heatmap | None:
-    """Of what predicts where readers look: of all magnifications or one, the most being 1.
+    """Return where readers are likely to look, at all magnifications or one, the most being 1.
 
     None before anything is known.
     """
@@ -263,7 +263,7 @@ def expected_heatmap(found: PatchFeatureMap, style: HeatmapStyle) -> Heatmap | N
 
 
 def attention_heatmap(judgment: SlidePrediction, style: HeatmapStyle) -> Heatmap:
-    """Of a slide model, stretched from the lowest to the highest attention on the slide."""
+    """Return the attention of a slide model, stretched from the lowest to the highest."""
     heads = judgment.attention
     scores = heads[
         0 if len(heads) == 1 else judgment.likeliest if style.shown is None else style.shown

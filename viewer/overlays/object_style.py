@@ -57,7 +57,7 @@ class Histogram(msgspec.Struct, frozen=True):
 
 
 def histogram(found: ObjectMap, measurement: str) -> Histogram | None:
-    """Of all objects known of a slide; None where none has the measurement.
+    """Return the histogram of all objects of a slide; None where none has the measurement.
 
     A few in a thousand lie beyond its ends, or single large ones would press the rest together.
     """

@@ -61,7 +61,7 @@ class PatchFeatureMap(ResultMap):
 
     @property
     def raster_px(self) -> float:
-        """From one value of `values` to the next, level-0 pixels; a cell may span several."""
+        """Return the step between two of `values`, level-0 pixels; a cell may span several."""
         return self.grid.side / self.grid.cells
 
     @property

@@ -51,7 +51,7 @@ class PatchFeatures(msgspec.Struct, frozen=True):
         return bool((self.unanswered | self.unlike).any())
 
     def to_bytes(self) -> bytes:
-        """As a .npy file, with infinity in cells without an answer, and another of `unlike`."""
+        """Return a .npy file, with infinity in cells without an answer, and another of `unlike`."""
         sink = io.BytesIO()
         infinity = self.values.dtype.type(np.inf)
         values = np.where(self.unanswered[..., np.newaxis], infinity, self.values)

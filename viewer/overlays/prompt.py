@@ -28,7 +28,7 @@ class Prompt(msgspec.Struct, frozen=True):
         return not self.inside and self.box is None
 
     def without_last(self) -> Prompt:
-        """With the last point taken back, those outside first."""
+        """Return the prompt with the last point taken back, those outside first."""
         if self.outside:
             return replace(self, outside=self.outside[:-1])
         return replace(self, inside=self.inside[:-1], box=None)

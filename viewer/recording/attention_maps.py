@@ -40,7 +40,7 @@ class AttentionMaps(msgspec.Struct, frozen=True):
         return self.seconds[BANDS.index(magnification)]
 
     def total(self) -> NDArray[np.float32]:
-        """Of all magnifications."""
+        """Return the map of all magnifications together."""
         return self.seconds.sum(0)
 
 
@@ -82,7 +82,7 @@ def attention_maps(trace: Trace, slide: Size, cell_px: float | None = None) -> A
 
 
 def band_indices(magnification: FloatArray) -> NDArray[np.intp]:
-    """For each magnification the index in `BANDS` of the nearest by ratio; len(BANDS) for nan."""
+    """Return the index in `BANDS` nearest to each magnification by ratio; len(BANDS) for nan."""
     distance = np.abs(np.log2(magnification[:, None] / np.array(BANDS)))
     indices = np.argmin(np.nan_to_num(distance, nan=np.inf), axis=1)
     return np.where(np.isnan(magnification), len(BANDS), indices)

@@ -125,7 +125,7 @@ class EventWriter:
 
 
 def rounded(view: Viewport) -> Viewport:
-    """As a view in motion is written: 0.1 pixels, scales to four digits."""
+    """Return a view in motion as it is written: 0.1 pixels, scales to four digits."""
     return msgspec.structs.replace(
         view,
         x=_short(view.x, 1),

@@ -78,7 +78,7 @@ class ReplayClock:
 
     @property
     def view_index(self) -> int:
-        """Of the view that was on screen."""
+        """Return the index of the view that was on screen."""
         index = int(np.searchsorted(self._trace.start_s, self.position_s, side="right")) - 1
         return min(max(index, 0), len(self._trace) - 1)
 

@@ -46,7 +46,7 @@ class SlideRef(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def size(self) -> Size:
-        """Of level 0, in its pixels."""
+        """Return the size of level 0, in its pixels."""
         return Size(self.width_px, self.height_px)
 
     @property

@@ -238,7 +238,7 @@ class _Prefix(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, folder: Path, most_bytes: int | None) -> _Prefix:
-        """Of all of a log, or of so many bytes. Raises SessionError."""
+        """Return the prefix that is all of a log, or of so many bytes. Raises SessionError."""
         from viewer.recording.session import SessionError
 
         digest, lines, count = hashlib.blake2b(digest_size=32), 0, 0

@@ -78,7 +78,7 @@ class Trace(msgspec.Struct, frozen=True):
 
     @property
     def duration_s(self) -> float:
-        """From the first view to the end, away or not."""
+        """Return the time from the first view to the end, away or not."""
         return float(self.end_s[-1] - self.start_s[0]) if len(self) else 0.0
 
     def field(self, index: int) -> View:

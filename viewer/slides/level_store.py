@@ -62,7 +62,7 @@ class LevelStore:
 
     @classmethod
     def of_slide(cls, identity: str) -> LevelStore | None:
-        """In the cache folder; None where there can be none."""
+        """Return the store of a slide in the cache folder; None where there can be none."""
         try:
             return cls(cache_folder() / "levels", identity)
         except OSError as error:

@@ -265,7 +265,7 @@ def _is_number(text: str) -> bool:
 
 
 def shown_answer(answer: Answer) -> str:
-    """As text."""
+    """Return the answer as text."""
     match answer:
         case None:
             return ""

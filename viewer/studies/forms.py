@@ -162,7 +162,7 @@ def read_forms(path: Path) -> tuple[Form, ...]:
 
 
 def parse_forms(text: str, name: str) -> tuple[Form, ...]:
-    """As `read_forms`, of text; `name` stands in errors."""
+    """Do as `read_forms` with a text; `name` stands in errors."""
     try:
         document = msgspec.json.decode(text.encode())
     except DECODE_ERRORS as error:

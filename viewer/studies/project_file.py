@@ -32,7 +32,7 @@ class ProjectError(CoverslipError):
 
 
 def project_folder(path: Path) -> Path:
-    """Of a project's folder or its project.json, the folder."""
+    """Return the folder of a project, which is given by that or by its project.json."""
     return path.parent if path.name == PROJECT_FILE else path
 
 
@@ -92,7 +92,7 @@ def change_project(folder: Path, change: Change) -> Project:
 
 
 def modified_ns(folder: Path) -> int:
-    """When the file was written last; 0 where it is unknown. Asks the disk."""
+    """Return when the file was written last; 0 where it is unknown. Asks the disk."""
     try:
         return (folder / PROJECT_FILE).stat().st_mtime_ns
     except OSError:

@@ -266,7 +266,7 @@ class TileLoader(Generic[Picture]):
 
     @property
     def unseen_share(self) -> float:
-        """Of all tiles decoded, the share that was never on screen."""
+        """Return the share of all decoded tiles that was never on screen."""
         return self._unseen_count / self.decoded_count if self.decoded_count else 0.0
 
     def close(self, patience_s: float = 2.0, then: Callable[[], object] = lambda: None) -> None:

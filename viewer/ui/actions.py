@@ -21,7 +21,7 @@ _TIPS = {command.id: command.tip for command in COMMANDS}
 
 
 def shown_shortcut(shortcut: str) -> str:
-    """As this platform writes it, e.g. "Ctrl+O" or the Mac's signs."""
+    """Return a shortcut as this platform writes it, e.g. "Ctrl+O" or the Mac's signs."""
     return QKeySequence(shortcut).toString(QKeySequence.SequenceFormat.NativeText)
 
 

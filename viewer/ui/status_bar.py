@@ -143,11 +143,11 @@ class WindowStatusBar(QStatusBar):
     """What the slide lies on, in a word."""
 
     def show_drawing(self, text: str) -> None:
-        """How large is what is being drawn."""
+        """Show how large is what is being drawn."""
         self.drawing.setText(text)
 
     def show_overlay(self, text: str) -> None:
-        """What overlays tell of the place under the cursor, or how far they are."""
+        """Show what overlays tell of the place under the cursor, or how far they are."""
         self.overlay.setText(text)
         self.overlay.setToolTip(plain_tip(text))
 
@@ -191,7 +191,7 @@ class WindowStatusBar(QStatusBar):
 
 
 def shown_position(point: Point | None, optics: Optics) -> str:
-    """In pixels and, where the scale is known, in micrometers."""
+    """Return a place in pixels and, where the scale is known, in micrometers."""
     if point is None:
         return ""
     pixels = f"{point.x:.0f}, {point.y:.0f} px"

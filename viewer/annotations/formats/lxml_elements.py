@@ -69,5 +69,5 @@ def element_in(data: bytes, encoding: str | None) -> XmlElement:
 
 
 def element_left_in(data: bytes, encoding: str | None) -> XmlElement | None:
-    """As `element_in`, but pass over what is no XML; None where nothing is left."""
+    """Do as `element_in`, but pass over what is no XML; None where nothing is left."""
     return _etree.fromstring(data, _etree.XMLParser(encoding=encoding, recover=True, **_CAREFUL))

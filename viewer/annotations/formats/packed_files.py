@@ -137,7 +137,7 @@ class PieceReader:
         self.trouble = ""
 
     def __call__(self, size: int) -> bytes:
-        """At most so many bytes, none at the end or where nothing more can be unpacked.
+        """Return at most so many bytes, none at the end or where nothing more can be unpacked.
 
         Raises
         ------
@@ -279,7 +279,7 @@ def _check_ratio(unpacked_bytes: int, packed_bytes: int, name: str) -> None:
 
 @contextmanager
 def packed(path: Path, suffix: str) -> Generator[IO[bytes]]:
-    """A file to write to, packed as its name says; one that was there stays when this fails.
+    """Open a file to write, packed as its name says; one that was there stays when this fails.
 
     Raises
     ------

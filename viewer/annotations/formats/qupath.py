@@ -151,7 +151,7 @@ def read_qupath(
 
 
 def read_qupath_text(text: str, problems: list[Problem]) -> list[Annotation]:
-    """As `read_qupath`, of a text such as the clipboard holds.
+    """Do as `read_qupath` with a text such as the clipboard holds.
 
     Raises
     ------

@@ -107,7 +107,7 @@ def legend_beside(mask: Path) -> Legend | None:
 
 
 def legend_of(text: bytes | str) -> Legend | None:
-    """From JSON; None where it is none."""
+    """Return the legend that JSON holds; None where it is none."""
     try:
         found: object = msgspec.json.decode(text, type=prepared(Legend))
     except (msgspec.MsgspecError, ValueError, RecursionError):

@@ -87,7 +87,7 @@ class AnnotationsOrigin(msgspec.Struct, frozen=True):
 
 
 def origin_of_drawn(annotations: Iterable[Annotation], name: str) -> AnnotationsOrigin:
-    """Of annotations that are in no file: the checksum of their ids, classes and shapes."""
+    """Return a checksum of ids, classes and shapes, for annotations that are in no file."""
     digest = sha256()
     for annotation in annotations:
         digest.update(annotation.id.bytes)

@@ -102,7 +102,7 @@ class SetFiles:
         return SetStore(self.which, self._sealer(), read_only=True)
 
     def kept(self, naming: Sequence[str] = ()) -> Sequence[Annotation]:
-        """As `SlideFile.kept`, as far as it is not sealed here. Raises AnnotationStoreError."""
+        """Do as `SlideFile.kept`, as far as it is not sealed here. Raises AnnotationStoreError."""
         with closing(self.reading()) as store:
             return store.annotations(naming)[0]
 

@@ -232,7 +232,7 @@ class BrushTool(RegionTool):
     hint = "Paint a region. Shift adds to what is selected, Alt erases, [ and ] resize."
 
     def radius(self, hand: PointerState) -> float:
-        """In the slide's unit (um, else px); a pen's pressure scales it."""
+        """Return the radius in the slide's unit (um, else px); a pen's pressure scales it."""
         options = self.desk.options
         diameter = options.brush_px if options.brush_on_slide else hand.reach(options.brush_px)
         return diameter * self.desk.calibration.mean_pixel / 2 * hand.pressure

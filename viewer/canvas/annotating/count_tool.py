@@ -170,14 +170,12 @@ class CountTool(DrawingTool):
         self.count_at(hand.at)
 
     def wants(self, key: Qt.Key, keys: Qt.KeyboardModifier) -> bool:
-        """As `DrawingTool` asks for."""
         is_plain = not keys & ~Qt.KeyboardModifier.KeypadModifier
         is_digit = Qt.Key.Key_1 <= key <= Qt.Key.Key_9
         is_ours = key in (COUNT_KEY, Qt.Key.Key_Escape, *_NEXT_KEYS, *_BACK_KEYS)
         return is_plain and (is_digit or is_ours)
 
     def key(self, key: Qt.Key) -> None:
-        """As `DrawingTool` asks for."""
         if key == COUNT_KEY and self.hand is not None:
             self.count_at(self.hand.at)
         elif key == COUNT_KEY:

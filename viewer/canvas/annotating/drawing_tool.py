@@ -121,7 +121,7 @@ class DrawingTool(QObject):
         return False
 
     def key(self, key: Qt.Key) -> None:
-        """A key that was wanted."""
+        """Handle a key that was wanted."""
 
     def keep(self) -> None:
         """Put what is drawn so far into the document; the stroke may go on."""
@@ -156,12 +156,11 @@ class DrawingTool(QObject):
         return False
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
-        """What is being drawn."""
+        """Paint what is being drawn."""
 
     # Qt's events -----------------------------------------------------------------------------
 
     def take(self, event: QEvent, view: View) -> bool:
-        """As `Tool` asks for."""
         match event:
             case QTabletEvent():
                 # Not taken: the mouse event that Qt makes of it comes next, with this pressure.
@@ -274,11 +273,11 @@ class DrawingTool(QObject):
         return calibration.length_text(calibration.length_of(shape))
 
     def choose(self, *ids: UUID) -> None:
-        """What was drawn is chosen, where it came into the document."""
+        """Select what was drawn, where it came into the document."""
         self.desk.selection.choose(id_ for id_ in ids if id_ in self.desk.document)
 
     @property
     def color(self) -> QColor:
-        """Of what is drawn next."""
+        """Return the color of what is drawn next."""
         shown_as = self.desk.current_class
         return QColor(shown_as.color if shown_as is not None else NO_CLASS_COLOR)

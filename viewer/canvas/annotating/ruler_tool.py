@@ -110,7 +110,7 @@ class MeasuringTool(DrawingTool):
             paint_label(painter, scene.view.to_screen(line[-1]), figure)
 
     def decorate(self, painter: QPainter, places: list[Point]) -> None:
-        """What is painted beside the line, in screen pixels."""
+        """Paint what stands beside the line, in screen pixels."""
 
     # -----------------------------------------------------------------------------------------
 
@@ -177,7 +177,7 @@ class AngleTool(MeasuringTool):
         return {ANGLE: self._angle_deg(self.places)}
 
     def decorate(self, painter: QPainter, places: list[Point]) -> None:
-        """An arc in the corner."""
+        """Paint an arc in the corner."""
         if len(places) < 3:
             return
         paint_stroke(painter, arc_path(*places), _COLOR)

@@ -65,7 +65,7 @@ class DragTool(DrawingTool):
         return self._from is not None
 
     def take(self, event: QEvent, view: View) -> bool:
-        """As `DrawingTool`; remember what is in view."""
+        """Do as `DrawingTool`, and remember what is in view."""
         self._view = view
         self._is_by_hand |= event.type() == QEvent.Type.MouseButtonPress
         return super().take(event, view)

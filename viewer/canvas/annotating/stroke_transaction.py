@@ -51,6 +51,6 @@ class StrokeTransaction:
         return done is not None
 
     def take_back(self) -> None:
-        """As if the stroke had never been."""
+        """Put everything back as if the stroke had never been."""
         if self._step is not None:
             self.put({})

@@ -28,7 +28,7 @@ def paint_stroke(
     is_filled: bool = False,
     is_dashed: bool = False,
 ) -> None:
-    """A line in its color, cased in white; stands out against any stain."""
+    """Paint a line in its color, cased in white: it stands out against any stain."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     if is_filled:
         faint = QColor(color)
@@ -43,7 +43,7 @@ def paint_stroke(
 
 
 def paint_line(painter: QPainter, places: Sequence[Point], color: QColor) -> None:
-    """A thin line from the first to the last place."""
+    """Paint a thin line from the first to the last place."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     for line, width_px in ((CASING, 3.0), (color, 1.0)):
         painter.setPen(round_pen(line, width_px))
@@ -66,14 +66,14 @@ def paint_handles(
 
 
 def paint_rim(painter: QPainter, path: QPainterPath, color: QColor) -> None:
-    """The rim of a brush."""
+    """Paint the rim of a brush."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     for rim, width_px in ((DARK, 3.0), (color, 1.5)):
         painter.strokePath(path, round_pen(rim, width_px))
 
 
 def paint_label(painter: QPainter, at: Point, text: str) -> None:
-    """A figure beside what it measures."""
+    """Paint a figure beside what it measures."""
     font = QFont(painter.font())
     font.setPixelSize(13)
     font.setBold(True)
@@ -90,7 +90,7 @@ def paint_label(painter: QPainter, at: Point, text: str) -> None:
 
 
 def round_pen(color: QColor, width_px: float) -> QPen:
-    """With round ends and joins."""
+    """Return a pen with round ends and joins."""
     made = QPen(color, width_px)
     made.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
     made.setCapStyle(Qt.PenCapStyle.RoundCap)

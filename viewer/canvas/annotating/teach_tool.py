@@ -42,19 +42,16 @@ class TeachTool(DrawingTool):
         self._from = Point(0, 0)
 
     def press(self, hand: PointerState) -> None:
-        """As `DrawingTool` asks for."""
         self._path = [hand.at]
         self._from = hand.screen
         self.changed.emit()
 
     def move(self, hand: PointerState) -> None:
-        """As `DrawingTool` asks for."""
         if self.is_busy:
             self._path.append(hand.at)
             self.changed.emit()
 
     def release(self, hand: PointerState) -> None:
-        """As `DrawingTool` asks for."""
         path, self._path = self._path, []
         if not path:
             return
@@ -63,21 +60,17 @@ class TeachTool(DrawingTool):
         self.changed.emit()
 
     def give_up(self) -> None:
-        """As `DrawingTool` asks for."""
         self._path = []
 
     @property
     def is_busy(self) -> bool:
-        """As `DrawingTool` asks for."""
         return bool(self._path)
 
     def wants(self, key: Qt.Key, keys: Qt.KeyboardModifier) -> bool:
-        """As `DrawingTool` asks for."""
         is_plain = not keys & ~Qt.KeyboardModifier.KeypadModifier
         return is_plain and (Qt.Key.Key_1 <= key <= Qt.Key.Key_9 or key == Qt.Key.Key_Escape)
 
     def key(self, key: Qt.Key) -> None:
-        """As `DrawingTool` asks for."""
         if key == Qt.Key.Key_Escape:
             self.left.emit()
         else:

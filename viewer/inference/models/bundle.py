@@ -290,6 +290,6 @@ def check_weights(bundle: ModelBundle) -> None:
 
 
 def file_sha256(path: Path) -> str:
-    """In hexadecimal digits. Raises OSError."""
+    """Return the SHA-256 of a file in hexadecimal digits. Raises OSError."""
     with open_regular(path, WEIGHTS_BYTES) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -287,7 +287,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
 
     @property
     def stride(self) -> int:
-        """From one patch to the next, pixels of `mpp_um`."""
+        """Return the step from one patch to the next, pixels of `mpp_um`."""
         return self.stride_px or self.patch_px
 
 

@@ -95,7 +95,7 @@ class TrainingData(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """In words, such as "breast; H&E; 0.25 to 1 um/px"."""
+        """Return it in words, such as "breast; H&E; 0.25 to 1 um/px"."""
         low, high = self.mpp_um
         scale = f"{low:g}" if low == high else f"{low:g} to {high:g}"
         return f"{', '.join(self.organs)}; {', '.join(self.stains)}; {scale} um/px"

@@ -38,7 +38,7 @@ class Batches:
         self._most_at_first = _MOST_ON_CPU if network.device.type == "cpu" else 1 << 20
 
     def answers(self, pictures: Sequence[RgbImage]) -> NDArray[np.float32]:
-        """As `Network.answers`.
+        """Do as `Network.answers`.
 
         Raises
         ------

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def load_module(bundle: ModelBundle, device: torch.device) -> torch.nn.Module:
-    """The module on a device, ready to be fed.
+    """Return the module on a device, ready to be fed.
 
     Raises
     ------

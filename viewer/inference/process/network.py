@@ -165,7 +165,7 @@ class Network:
         return [noise.integers(each, 256, shape, np.uint8) for each in darkest]
 
     def answers(self, pictures: Sequence[RgbImage]) -> NDArray[np.float32]:
-        """What the model says of n pictures, uint8 (height, width, 3).
+        """Return what the model says of n pictures, uint8 (height, width, 3).
 
         Returns
         -------

@@ -31,7 +31,7 @@ class BlockQueue:
 
     @property
     def whole_done(self) -> int:
-        """Of the blocks asked for as a whole, those that are known."""
+        """Return how many of the blocks asked for as a whole are known."""
         return self.whole_count - len(self._whole_left)
 
     @property

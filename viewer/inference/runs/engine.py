@@ -200,7 +200,7 @@ class Engine:
 
     @property
     def process_id(self) -> int | None:
-        """Of the model's process, while there is one."""
+        """Return the id of the model's process, while there is one."""
         feed = self._feed
         return feed.process_id if feed is not None else None
 

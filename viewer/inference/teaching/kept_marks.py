@@ -53,7 +53,7 @@ class MarksAt(msgspec.Struct, frozen=True, eq=False):
         return sum(self.counts.values())
 
     def __iter__(self) -> Iterator[Mark]:
-        """In the order of drawing."""
+        """Yield the marks in the order of drawing."""
         every = chain.from_iterable(page.values() for page in self._pages)
         for marked in giving_way(sorted(every, key=lambda each: each.place)):
             yield from marked.marks

@@ -23,7 +23,7 @@ PROVENANCE_FILE = "provenance.jsonl"
 
 
 def write_case(reading: Reading, pictures: ActionPictures, folder: Path) -> None:
-    """One case in the layout of the Pathology-CoT dataset, with true boxes and relative paths.
+    """Write one case in the layout of the Pathology-CoT dataset: true boxes, relative paths.
 
     What neither the reader wrote nor a reviewer accepted is not there: a turn that would hold a
     rationale is left out, never filled in. Where a rationale is from stands in boxes.json.
@@ -100,7 +100,7 @@ def _chat_message(turn: Turn, shown: dict[str, Message], records: list[Record]) 
 
 
 def write_provenance(records: list[Record], folder: Path) -> None:
-    """A line a rationale; the file is there without any, so that parts join alike."""
+    """Write a line a rationale; the file is there without any, so that parts join alike."""
     names = ("session", "number", *RATIONALE_COLUMNS)
     entries = [{name: record[name] for name in names} for record in records if record["rationale"]]
     lines = b"".join(msgspec.json.encode(line) + b"\n" for line in entries)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def write_samples(reading: Reading, pictures: ActionPictures, folder: Path) -> None:
-    """The samples of one session as files; a sample's files have one name and sort together."""
+    """Write the samples of a session; the files of a sample have one name and sort together."""
     (folder / f"{reading.id}-0000.thumbnail.jpg").write_bytes(pictures.thumbnail())
     (folder / f"{reading.id}-0000.json").write_bytes(msgspec.json.encode(reading.header))
     for action, record in zip(reading.actions, action_records(reading), strict=True):

@@ -81,7 +81,7 @@ class EventLogHeader(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def started(self) -> datetime:
-        """When the session began; `checked_header` sees that it can be read."""
+        """Return when the session began; `checked_header` sees that it can be read."""
         return moment_of(self.started_utc)
 
 

@@ -223,7 +223,7 @@ def _view_of(
         return _number(row, names[name]) if name in names else None
 
     def beside(name: str) -> float | None:
-        """Of what a view can do without: what cannot be read, or cannot be, is counted."""
+        """Return what a view can do without; what cannot be read, or cannot be, is counted."""
         try:
             found = value(name)
         except (ValueError, TypeError, OverflowError):

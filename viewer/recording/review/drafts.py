@@ -21,7 +21,7 @@ _decoder = msgspec.json.Decoder(prepared(Draft))
 
 
 def read_drafts(session: Path) -> dict[str, Draft]:
-    """By item; of several the last.
+    """Return the drafts by item; of several the last.
 
     Raises
     ------

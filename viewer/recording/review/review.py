@@ -72,7 +72,7 @@ class Review:
         return self._decisions[index]
 
     def decisions(self) -> list[Decided | None]:
-        """Of all items, in their order."""
+        """Return the decisions on all items, in their order."""
         return list(self._decisions)
 
     def take_changed(self) -> dict[int, Decided | None]:

@@ -50,7 +50,7 @@ def reviews_of(session: Path) -> list[Reviewed]:
 
 
 def reviews_by(session: Path, reviewer: str = "") -> list[Reviewed]:
-    """As `reviews_of`; only this reviewer's where one is named."""
+    """Do as `reviews_of`, for this reviewer alone where one is named."""
     return [review for review in reviews_of(session) if reviewer in ("", review.reviewer)]
 
 

@@ -48,7 +48,7 @@ _MOST_TIMES = 4
 
 
 def check_page(page: TiffPage) -> None:
-    """As `check_tiff_tile`, of all tiles or strips of a directory of a TIFF."""
+    """Do as `check_tiff_tile` for all tiles or strips of a directory of a TIFF."""
     rows = min(page.rowsperstrip, page.imagelength)
     size_px = (page.tilewidth, page.tilelength) if page.is_tiled else (page.imagewidth, rows)
     file = page.parent.filehandle
@@ -62,7 +62,7 @@ def check_page(page: TiffPage) -> None:
 def check_tiff_tile(
     compression: int, data: bytes, width_px: int, height_px: int, extra_samples: int
 ) -> None:
-    """As `check_coded_size`, of a tile or strip of a TIFF in whatever it is coded.
+    """Do as `check_coded_size` for a tile or strip of a TIFF in whatever it is coded.
 
     Raises ChunkError also of a JPEG 2000 that is divided too finely, as `check_divisions` does, and
     of a JPEG of too many scans, as `check_scans` does.

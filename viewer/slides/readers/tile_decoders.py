@@ -23,7 +23,7 @@ Decoder = Callable[[bytes], RgbImage]
 
 
 def direct_decoder(page: Directory) -> Decoder | None:
-    """For the codings of nearly all slides, 8-bit RGB in JPEG or JPEG 2000; None for others."""
+    """Return a decoder of 8-bit RGB in JPEG or JPEG 2000, as most slides have; None for others."""
     if not _is_8_bit(page) or page.samplesperpixel != 3:
         return None
     photometric = PHOTOMETRIC(page.photometric)

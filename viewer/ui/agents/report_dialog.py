@@ -99,7 +99,7 @@ class ReportDialog(QDialog):
 
     @property
     def draft(self) -> Draft:
-        """With the fields as they stand now."""
+        """Return the draft with the fields as they stand now."""
         values = {id_: value() for id_, value in self._values.items()}
         return replace(self._draft, values=values)
 

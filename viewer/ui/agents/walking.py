@@ -130,7 +130,7 @@ class AgentWalk(QObject):
         self._background.run(self._freeing(), lambda _: self._on_freed())
 
     def shut_down(self) -> None:
-        """As `close`, and waits for it."""
+        """Do as `close`, and wait for it."""
         self.close()
         self.wait_freed()
 

@@ -161,12 +161,12 @@ class AnnotationModel(QAbstractItemModel):
         return self._filling is not None
 
     def ids_of_class(self, index: Index) -> list[UUID]:
-        """Of a top row, all that is listed below it."""
+        """Return the ids of all that is listed below a top row."""
         is_class = index.isValid() and index.internalId() == 0
         return list(self._groups[index.row()].ids) if is_class else []
 
     def ids_in(self, parent: Index, first: int, last: int) -> list[UUID]:
-        """Of the rows `first` to `last` of a class."""
+        """Return the ids of the rows `first` to `last` of a class."""
         if not parent.isValid() or parent.row() >= len(self._groups):
             return []
         ids = self._groups[parent.row()].ids

@@ -205,7 +205,7 @@ class AnnotationsPanel(Panel):
 
     @shows_state
     def show_figures(self, lines: list[str]) -> None:
-        """Of what is chosen, else of all."""
+        """Show the figures of what is chosen, else of all."""
         self.figures.setText("\n".join(lines))
 
     def set_has_slide(self, *, has_slide: bool) -> None:

@@ -103,7 +103,7 @@ class ClassCommands(QObject):
         self._disk.close(finish=True)
 
     def give(self, which: AnnotationClass | None) -> None:
-        """To what is chosen, and to what is drawn next."""
+        """Give a class to what is chosen, and to what is drawn next."""
         self.current = which
         self.show_again({which.name if which is not None else ""})
         self._editing.set_class(which)

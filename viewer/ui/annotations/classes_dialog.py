@@ -63,7 +63,7 @@ class ClassesModel(RowsModel):
         self.dataChanged.emit(self.index(row, 0), self.index(row, _KEY))
 
     def add(self, which: PaletteClass, was: str = "") -> None:
-        """A new last row."""
+        """Add a new last row."""
         at = len(self.rows)
         self.beginInsertRows(QModelIndex(), at, at)
         self.rows.append(which)
@@ -198,7 +198,7 @@ class ClassesDialog(QDialog):
         self.tell(f"{plural(len(free), 'class was', 'classes were')} read.")
 
     def set_color(self, color: str) -> None:
-        """Of the chosen class, "#rrggbb"."""
+        """Set the color of the chosen class, "#rrggbb"."""
         row = self._row()
         if row is not None:
             self.model.put(row, msgspec.structs.replace(self.model.rows[row], color=color))

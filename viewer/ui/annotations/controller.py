@@ -165,7 +165,7 @@ class AnnotationsController(QObject):
 
     @property
     def active(self) -> PaneAnnotations | None:
-        """Of the active pane."""
+        """Return the annotations of the active pane."""
         return self._panes.get(self._window.panes.active)
 
     @property
@@ -210,7 +210,7 @@ class AnnotationsController(QObject):
 
     @property
     def active_sets(self) -> SlideSets | None:
-        """Of the slide in the active pane."""
+        """Return the sets of the slide in the active pane."""
         return self.sets_of(self._window.panes.active)
 
     def refresh(self) -> None:

@@ -100,7 +100,7 @@ class EditingCommands(QObject):
     # What the list asks for ------------------------------------------------------------------
 
     def set_class(self, which: AnnotationClass | None) -> None:
-        """Of what is chosen, and of what is drawn next."""
+        """Set the class of what is chosen, and of what is drawn next."""
         active = self._active()
         if active is None:
             return

@@ -74,7 +74,7 @@ def _share(known: int, total: int) -> str:
 
 
 def tell_not_written(window: FileReportsHost, path: Path, error: Exception) -> None:
-    """One sentence on why a file, or a folder, is not there."""
+    """Say in one sentence why a file, or a folder, is not there."""
     if isinstance(error, AnnotationFileError | MaskError | TilesError | SlideError):
         window.show_error(str(error))
         return

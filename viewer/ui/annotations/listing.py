@@ -76,7 +76,7 @@ class Listing(QObject):
         self.show_chosen()
 
     def show_notice(self) -> None:
-        """Whether the active pane's slide can be drawn on, and where to begin."""
+        """Show whether the active pane's slide can be drawn on, and where to begin."""
         active = self._kept.active
         if active is not None and self._panel.is_built:
             self._panel.show_notice(_notice(active.document, self._kept.active_sets))

@@ -100,7 +100,7 @@ class PaneAnnotations:
 
     @property
     def chosen(self) -> list[Annotation]:
-        """In the order of drawing."""
+        """Return what is chosen, in the order of drawing."""
         return self.selection.annotations
 
     @property

@@ -67,6 +67,6 @@ def _shape_of(annotation: Annotation, shape: BaseGeometry) -> str:
 
 
 def first_line(annotation: Annotation) -> str:
-    """Of a sticky note, which has no other name."""
+    """Return the first line of a sticky note, which has no other name."""
     text = annotation.description if annotation.class_name == NOTE.name else ""
     return text.split("\n", 1)[0][:_MOST_LETTERS]

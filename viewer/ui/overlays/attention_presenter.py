@@ -67,7 +67,7 @@ class AttentionPresenter(HeatmapPresenter):
 
     @property
     def whole(self) -> str:
-        """Of several heads, that of the class that the slide is judged to be."""
+        """Return, of several heads, that of the class that the slide is judged to be."""
         return "Attention for the likeliest class"
 
     def choices(self) -> list[str]:

@@ -383,7 +383,7 @@ class OverlaysController(QObject):
         self._on_run_changed(run)
 
     def show_figures(self) -> None:
-        """What was found, and how far it is, as it is now."""
+        """Show what was found, and how far it is, as it is now."""
         self._settings.show_figures()
         run = self.active
         if run is not None and run.progress.total:

@@ -55,7 +55,7 @@ class ExpectedPresenter(HeatmapPresenter):
 
     @property
     def whole(self) -> str:
-        """Of several magnifications, their sum."""
+        """Return the name of the sum of several magnifications."""
         return "All magnifications"
 
     def lines(self) -> list[str]:

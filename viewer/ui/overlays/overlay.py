@@ -96,7 +96,7 @@ class Overlay(QObject):
 
     @property
     def version(self) -> str:
-        """Of the model; "" of results from a file."""
+        """Return the version of the model; "" of results from a file."""
         from viewer.inference.models.bundle import ModelBundle
 
         return self.origin.version if isinstance(self.origin, ModelBundle) else ""

@@ -115,7 +115,7 @@ class OverlayRun(Overlay):
 
     @property
     def process_id(self) -> int | None:
-        """Of the model's process, while there is one."""
+        """Return the id of the model's process, while there is one."""
         return self._engine.process_id
 
     def left_undone(self) -> str:

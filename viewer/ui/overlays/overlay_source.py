@@ -27,7 +27,7 @@ class OverlaySource(Protocol):
 
     @property
     def task(self) -> str:
-        """As of a `ModelDescription`, or "scores"."""
+        """Return the task as of a `ModelDescription`, or "scores"."""
         ...
 
     @property

@@ -84,7 +84,7 @@ class QuestionsController(QObject):
 
     @property
     def forms(self) -> tuple[Form, ...]:
-        """Of the project, then those of files."""
+        """Return the forms of the project, then those of files."""
         held = {form.id: form for form in (*self._loaded, *self._opened.project.forms)}
         return tuple(held.values())
 

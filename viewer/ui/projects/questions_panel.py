@@ -149,7 +149,7 @@ class QuestionsPanel(Panel):
 
     @shows_state
     def tell_progress(self, answers: Mapping[str, Mapping[str, Answer]], trouble: str = "") -> None:
-        """How many questions are answered, or why answers are not kept."""
+        """Tell how many questions are answered, or why answers are not kept."""
         from viewer.studies.forms import is_answered, unanswered
 
         form = self.form

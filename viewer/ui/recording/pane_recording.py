@@ -103,7 +103,7 @@ class PaneRecording(QObject):
 
     @property
     def identity(self) -> str:
-        """Of the slide that is read."""
+        """Return the content key of the slide that is read."""
         return self.recorder.header.slide.identity
 
     def record(self, event: AnyEvent) -> None:

@@ -126,7 +126,7 @@ class Replayer(QObject):
             self._show()
 
     def set_follow(self, *, follow: bool) -> None:
-        """Whether the canvas goes where the reader went; else their field is outlined."""
+        """Set whether the canvas goes where the reader went; else their field is outlined."""
         if follow != self.follows:
             self.follows = follow
             self.follow_changed.emit(follow)

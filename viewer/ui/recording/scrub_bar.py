@@ -54,7 +54,7 @@ class ScrubBar(QWidget):
         self.set_position(self._begin_s)
 
     def set_position(self, position_s: float) -> None:
-        """Where the replay stands."""
+        """Show where the replay stands."""
         self._position_s = position_s
         self.update()
 
