@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -48,9 +49,9 @@ def values(c: int, z: int) -> NDArray[np.uint16]:
     return (picture()[..., c].astype(np.uint16) + 1000 * c + 300 * z).astype(np.uint16)
 
 
-def write_set(folder: Path, *, companion: bool = False) -> list[Path]:
+def write_set(folder: Path, *, companion: bool = False, begin: str = "c") -> list[Path]:
     """Write three channels of two planes, a file a channel, each with a level of half the size."""
-    files = [f"c{c}.ome.tif" for c in range(3)]
+    files = [f"{begin}{c}.ome.tif" for c in range(3)]
     planes = "".join(plane(files[c], c, z, z) for c in range(3) for z in range(2))
     body = image(("DAPI", "CD3", "CD8"), 2, "uint16", planes)
     if companion:
@@ -60,7 +61,7 @@ def write_set(folder: Path, *, companion: bool = False) -> list[Path]:
     for c, name in enumerate(files):
         with tifffile.TiffWriter(folder / name) as tiff:
             for z in range(2):
-                about = ome(name, body) if z == 0 else None
+                about = ome(name, body).encode() if z == 0 else None
                 tiff.write(values(c, z), description=about, subifds=1, **options)
                 tiff.write(values(c, z)[::2, ::2], subfiletype=1, **options)
     return [folder / name for name in files]
@@ -193,3 +194,25 @@ def test_a_file_that_comes_to_the_set_is_seen_once_it_is_opened_again(tmp_path: 
         files[0].unlink()
         source.info.check_identity()  # that it is gone is said elsewhere
     assert source.info.identity == key
+
+
+@pytest.mark.parametrize("companion", [False, True])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_names_with_accents_are_found_however_their_letters_are_written(
+    tmp_path: Path, form: Literal["NFC", "NFD"], companion: bool
+) -> None:
+    """A set that was copied over a Mac."""
+    other: Literal["NFC", "NFD"] = "NFD" if form == "NFC" else "NFC"
+    files = write_set(
+        tmp_path, companion=companion, begin=normalize(form, "pr\u00e9l\u00e8vement ")
+    )
+    with closing(open_slide(files[0])) as source:
+        key, expected = source.info.identity, source.read_channels(0, 0, 0, (0, 1, 2))
+    for file in files:
+        file.rename(file.with_name(normalize(other, file.name)))
+    for path in tmp_path.glob("*.ome.tif"):
+        with closing(open_slide(path)) as source:
+            assert [channel.name for channel in source.info.axes.channels] == ["DAPI", "CD3", "CD8"]
+            assert source.info.notes == ()
+            assert source.info.identity == key
+            np.testing.assert_array_equal(source.read_channels(0, 0, 0, (0, 1, 2)), expected)

@@ -6,6 +6,7 @@ import html
 import re
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 from viewer.limits import open_regular
 from viewer.slides.readers.tiff_directory import TiffDirectoryError, read_description
@@ -38,7 +39,7 @@ def ome_set(path: Path) -> tuple[Path, ...]:
     while waiting:
         here = waiting.pop()
         for kind, name in _named_in(here):
-            beside = path.with_name(name)
+            beside = file_beside(path, name)
             if len(found) < MOST_FILES and beside not in found and beside.is_file():
                 found[beside] = None
                 if kind == b"MetadataFile":
@@ -51,6 +52,16 @@ def is_beside(name: str, suffixes: tuple[str, ...] = TIFF_SUFFIXES) -> bool:
     """Return whether a name that a file gives is that of a file in its own folder."""
     is_plain = name == PurePosixPath(name).name == PureWindowsPath(name).name
     return is_plain and "\0" not in name and name.lower().endswith(suffixes)
+
+
+def file_beside(path: Path, name: str) -> Path:
+    """Return a file beside another by its name, which need not exist.
+
+    Macs and old archives write letters with accents as two characters, where others write one.
+    """
+    forms = dict.fromkeys((name, normalize("NFC", name), normalize("NFD", name)))
+    found = (path.with_name(form) for form in forms)
+    return next((each for each in found if each.is_file()), path.with_name(name))
 
 
 def description_of(path: Path) -> bytes:

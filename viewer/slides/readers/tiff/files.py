@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from tifffile import TiffFile
 
-from viewer.slides.ome_sets import DESCRIPTION_SUFFIXES, MOST_FILES, description_of, is_beside
+from viewer.slides.ome_sets import (
+    DESCRIPTION_SUFFIXES,
+    MOST_FILES,
+    description_of,
+    file_beside,
+    is_beside,
+)
 from viewer.slides.readers.shared_file import shared_file
 from viewer.slides.readers.tiff.directories import PagesLater, chain_length
 from viewer.slides.remote.ranged import ranges_of
@@ -69,7 +75,7 @@ class TiffFiles:
         if ranges_of(self._path) is not None or not is_beside(name, DESCRIPTION_SUFFIXES):
             return None
         try:
-            return description_of(self._path.with_name(name)).decode("utf-8", "replace")
+            return description_of(file_beside(self._path, name)).decode("utf-8", "replace")
         except OSError as error:
             _log.info("%s cannot be read (%s)", name, error)
             return None
@@ -92,10 +98,10 @@ class TiffFiles:
         return ""
 
     def _is_there(self, name: str) -> bool:
-        return self._path.with_name(name).is_file()
+        return file_beside(self._path, name).is_file()
 
     def _open(self, name: str) -> None:
-        path = self._path.with_name(name)
+        path = file_beside(self._path, name)
         try:
             file = shared_file(path)
             tiff = self._opened.enter_context(TiffFile(path))
