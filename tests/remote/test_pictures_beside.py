@@ -123,7 +123,7 @@ def test_a_thumbnail_that_asks_for_too_much_is_not_decoded(
     write_svs(tmp_path / "a.svs", compression, bytes(encode()))
     with pytest.raises(DamagedSlideError, match=sentence) as refused:
         thumbnail(server, "a.svs")
-    assert str(refused.value).startswith("The thumbnail picture of a.svs cannot be read (")
+    assert str(refused.value).startswith("The thumbnail image of a.svs cannot be read (")
     assert str(refused.value).endswith("the slide itself may still be good.")
 
 

@@ -46,6 +46,15 @@ class NoSuchImageError(SlideError):
     """The file holds images, but not the one asked for."""
 
 
+def damaged_image(path: Path, name: str, error: Exception) -> DamagedSlideError:
+    """Return the error of an associated image that cannot be read."""
+    return DamagedSlideError(
+        path,
+        f"The {name} image of {path.name} cannot be read ({error}); the slide itself may still be "
+        "good.",
+    )
+
+
 def check_image(path: Path, image: int | None, count: int = 1) -> None:
     """Check that a file of `count` images has the one asked for; None is any of them.
 

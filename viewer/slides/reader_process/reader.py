@@ -14,6 +14,7 @@ from viewer.slides.errors import (
     SlideError,
     SlideLostError,
     TileError,
+    damaged_image,
 )
 from viewer.slides.reader_process.messages import ReadChannels, ReadPicture, ReadTile
 from viewer.slides.reader_process.plugins import named_readers
@@ -106,11 +107,7 @@ class SlideReader:
         try:
             return self._read(ReadPicture(name))
         except UnreadableTileError as error:
-            sentence = (
-                f"The {name} image of {self.path.name} cannot be read: {error}; the slide itself "
-                "may still be good."
-            )
-            raise DamagedSlideError(self.path, sentence) from error
+            raise damaged_image(self.path, name, error) from error
 
     def expect(self, tiles: Sequence[tuple[int, int, int]]) -> None:
         """Tell the process which tiles it will be asked for, if it runs."""

@@ -14,12 +14,7 @@ from openslide import OpenSlide, OpenSlideError, OpenSlideUnsupportedFormatError
 from viewer.geometry import Optics
 from viewer.slides.channels import rgb_channels
 from viewer.slides.companions import check_companions
-from viewer.slides.errors import (
-    DamagedSlideError,
-    TileError,
-    UnsupportedSlideError,
-    too_large_tiles,
-)
+from viewer.slides.errors import TileError, UnsupportedSlideError, damaged_image, too_large_tiles
 from viewer.slides.pixel_memory import new_pixels
 from viewer.slides.readers.aperio import levels_beside, note_on_beside
 from viewer.slides.readers.left_out import left_out_notes
@@ -171,11 +166,7 @@ class OpenSlideSource(DescribedSource):
             with OpenSlide(self._path) as slide:
                 rgba = np.asarray(slide.associated_images[name].convert("RGBA"))
         except (OpenSlideError, KeyError) as error:
-            sentence = (
-                f"The {name} picture of {self._path.name} cannot be read ({error}); "
-                "the slide itself may still be good."
-            )
-            raise DamagedSlideError(self._path, sentence) from error
+            raise damaged_image(self._path, name, error) from error
         alpha = rgba[..., 3:].astype(np.uint16)
         rgb = (rgba[..., :3] * alpha + self._background * (255 - alpha) + 127) // 255
         return np.ascontiguousarray(rgb, dtype=np.uint8)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from viewer.slides.composites import composite, first_displays
-from viewer.slides.errors import DamagedSlideError, SlideAccessError, TileError
+from viewer.slides.errors import SlideAccessError, TileError, damaged_image
 from viewer.slides.readers.tiff.errors import ChunkError
 
 if TYPE_CHECKING:
@@ -126,11 +126,7 @@ class PlanesSource:
                 return np.ascontiguousarray(reader.read_associated(name))
             raise ChunkError("there is none of that name")
         except ChunkError as error:
-            raise DamagedSlideError(
-                self.path,
-                f"The {name} picture of {self.path.name} cannot be read ({error}); "
-                "the slide itself may still be good.",
-            ) from error
+            raise damaged_image(self.path, name, error) from error
 
     def close(self) -> None:
         reader, self._reader = self._reader, None

@@ -13,12 +13,7 @@ import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 
 from viewer.geometry import Optics
-from viewer.slides.errors import (
-    DamagedSlideError,
-    TileError,
-    UnsupportedSlideError,
-    check_image,
-)
+from viewer.slides.errors import TileError, UnsupportedSlideError, check_image, damaged_image
 from viewer.slides.readers.aperio import SUBFILES, levels_beside, note_on_beside, picture_beside
 from viewer.slides.readers.coded_size import check_page
 from viewer.slides.readers.tiff.metadata import icc_profile
@@ -225,10 +220,6 @@ def _associated(path: Path, name: str, directory: int) -> RgbImage:
                 raise ValueError("its colors are stored in another way than as 8-bit RGB or gray")
             pixels = page.asarray()
     except Exception as error:  # a damaged file can make the parser fail in any way
-        raise DamagedSlideError(
-            path,
-            f"The {name} picture of {path.name} cannot be read ({error}); the slide itself may "
-            "still be good.",
-        ) from error
+        raise damaged_image(path, name, error) from error
     rgb = pixels if pixels.ndim == 3 else np.repeat(pixels[..., np.newaxis], 3, axis=2)
     return np.ascontiguousarray(rgb[..., :3], dtype=np.uint8)

@@ -18,6 +18,7 @@ from viewer.slides.errors import (
     TileError,
     UnsupportedSlideError,
     check_image,
+    damaged_image,
 )
 from viewer.slides.kept_chunks import KeptChunks
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows, tile_pieces
@@ -373,11 +374,7 @@ class TiffSource(DescribedSource):
                 raise ChunkError("it is too large")
             return _whole(levels[0])
         except ChunkError as error:
-            raise DamagedSlideError(
-                self._path,
-                f"The {name} picture of {self._path.name} cannot be read ({error}); "
-                "the slide itself may still be good.",
-            ) from error
+            raise damaged_image(self._path, name, error) from error
 
     def keep_open(self, tiff: TiffFile, opened: ExitStack) -> None:
         """Take over the parser's file, which `close` closes."""
