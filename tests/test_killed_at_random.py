@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 import forked_programs
 import pytest
 
+from viewer.annotations.masks.mask_reading import read_mask
+from viewer.cohort.features.rows import Encoder
+from viewer.cohort.features.store import FeatureStore
 from viewer.recording.importers.importing import import_log
 from viewer.recording.library import Library
 from viewer.recording.log_reader import verify
@@ -47,6 +50,33 @@ def slides(count):
 create_project(folder, Project(slides=slides(2000)))
 for count in range(2001, 2020):
     change_project(folder, lambda project: msgspec.structs.replace(project, slides=slides(count)))
+    print(count, flush=True)
+"""
+
+_MASKING = """
+import sys
+from pathlib import Path
+import shapely
+from viewer.annotations.annotation import Annotation, AnnotationClass
+from viewer.annotations.masks.label_masks import MaskPlace, write_mask
+left, right = (shapely.box(x, 10, x + 30, 40) for x in (10, 60))
+for number in range(40):
+    region = Annotation((left, right)[number % 2], shown_as=AnnotationClass("AB"[number % 2]))
+    write_mask(Path(sys.argv[1]), [region], MaskPlace((100, 100)))
+"""
+_EMBEDDING = """
+import sys
+import numpy as np
+from viewer.cohort.features.rows import Encoder, SlideFeatures
+from viewer.cohort.features.store import FeatureStore
+encoder = Encoder("key", "Toy", "1", 4, 224, 0.5, "abc")
+store = FeatureStore(sys.argv[1], writes=True)
+for count in (3, 2, 3, 2, 3):
+    places, vectors = np.zeros((count, 2)), np.full((count, 4), count, np.float16)
+    places[:, 0] = np.arange(count)
+    quality = np.ones(count, np.float32)
+    features = SlideFeatures("a", "/a", "a", float(count), 1.0, places, vectors, quality, {})
+    store.add_slide(encoder, features)
     print(count, flush=True)
 """
 
@@ -127,3 +157,36 @@ def test_a_project_holds_each_change_that_was_said_to_be_written(
             assert not said
 
     kill_at_random(_CHANGING, [folder], kills, check)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mask.png", "mask.ome.tif"])
+def test_a_mask_is_never_read_by_the_legend_of_another(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+
+    def check(_said: list[bytes]) -> None:
+        if path.exists():
+            (region,) = read_mask(path, [])
+            expected = "A" if region.geometry.bounds[0] == 10 else "B"
+            assert region.class_name in (expected, "Label 1")
+
+    kill_at_random(_MASKING, [path], 200, check)
+
+
+@pytest.mark.slow
+def test_the_features_of_a_slide_are_the_former_or_the_new_ones(tmp_path: Path) -> None:
+    encoder = Encoder("key", "Toy", "1", 4, 224, 0.5, "abc")
+    place = tmp_path / "store"
+
+    def check(said: list[bytes]) -> None:
+        store = FeatureStore(place, writes=True)
+        if "a" not in store.slides(encoder):
+            assert not said
+            return
+        found = store.read_slide(encoder, "a")
+        count = len(found)
+        assert count in (2, 3)
+        assert found.vectors.tolist() == [[count] * 4] * count
+        assert found.mpp_um == count
+
+    kill_at_random(_EMBEDDING, [place], 100, check)
