@@ -15,7 +15,12 @@ from test_ome_sets import write_set
 
 from viewer.processes.confinement.launching import confinement_gap
 from viewer.slides import open_slide
-from viewer.slides.errors import IncompleteSlideError, SlideAccessError, SlideChangedError
+from viewer.slides.errors import (
+    IncompleteSlideError,
+    SlideAccessError,
+    SlideChangedError,
+    UnsupportedSlideError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +67,14 @@ def test_a_link_to_a_slide_of_several_files_is_that_slide(
         with pytest.raises(SlideChangedError, match=f"^{link.name} was changed on the disk"):
             linked.read_tile(0, 0, 0)
         assert real.read_tile(0, 0, 0).any()
+
+
+def test_a_link_to_a_folder_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = mirax(tmp_path / "slide")
+    link = tmp_path / "link.mrxs"
+    link.symlink_to(path.parent.rename(tmp_path / "slide\udcff") / path.name)
+    with pytest.raises(UnsupportedSlideError, match="is not written in UTF-8: rename the file"):
+        open_slide(link)
 
 
 @pytest.mark.skipif(confinement_gap() is not None, reason="nothing confines here")

@@ -65,7 +65,9 @@ def open_slide(path: Path, image: int | None = None) -> SlideSource:
     try:
         if folder_kind(path) == "dicom":
             return _open_dicom_folder(path, image)
-        return _open_file(path, home_of(path), image)
+        real = home_of(path)
+        check_name(real)
+        return _open_file(path, real, image)
     except OSError as error:
         raise access_error(path, error) from error
 
