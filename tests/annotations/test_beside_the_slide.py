@@ -82,6 +82,24 @@ def test_one_slide_of_two_names_in_a_folder_is_drawn_on_once_at_a_time(tmp_path:
     second.close()
 
 
+def test_links_to_a_slide_find_what_was_drawn_on_it_by_any_of_its_names(tmp_path: Path) -> None:
+    archive, work, other = (tmp_path / name for name in ("archive", "work", "other"))
+    for folder in (archive, work, other):
+        folder.mkdir()
+    slide = archive / "a.svs"
+    slide.write_bytes(b"1")
+    for folder in (work, other):
+        (folder / "b.svs").symlink_to(slide)
+    draw(beside(_ONE, work / "b.svs").open(), 10)
+    assert drawn(beside(_ONE, slide)) == drawn(beside(_ONE, other / "b.svs")) == [10]
+    assert [*work.glob("*.sqlite"), *other.glob("*.sqlite")] == []
+    draw(SlideFile(_OTHER, slide, False, "").open(), 20)
+    kept = annotations_path(_OTHER, work / "copy.svs", beside=True)
+    assert kept.parent == work
+    draw(open_annotations(kept), 30)  # kept beside the link already
+    assert sorted(drawn(beside(_OTHER, work / "b.svs"))) == [20, 30]
+
+
 @pytest.mark.parametrize("name", ["n" * 251, "\u00e4" * 125])
 @pytest.mark.parametrize("reader", ["", "r" * 200])
 def test_a_slide_of_a_long_name_is_drawn_on(tmp_path: Path, name: str, reader: str) -> None:
