@@ -233,10 +233,10 @@ def unwritable(path: Path, error: Exception) -> str:
 
 def check_allowed(target: Path, path: Path) -> None:
     """See that the administrator lets the user write there. Raises PermissionError."""
-    if not policy().allows_path(target):
-        raise PermissionError(
-            errno.EACCES, "the administrator's policy allows no files there", str(path)
-        )
+    allowed = policy()
+    if not allowed.allows_path(target):
+        refusal = f"the administrator's policy allows no files there{allowed.only_in}"
+        raise PermissionError(errno.EACCES, refusal, str(path))
 
 
 class _Measured(io.FileIO):

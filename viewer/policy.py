@@ -56,6 +56,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         wanted = host.casefold().rstrip(".")
         return self.network and (hosts is None or wanted in {each.casefold() for each in hosts})
 
+    @property
+    def only_in(self) -> str:
+        """Where files are allowed, as the end of a sentence that refuses one: ", only in ..."."""
+        return f", only in {_listed(self.allowed_folders)}" if self.allowed_folders else ""
+
     def allows_path(self, path: Path) -> bool:
         """Return whether a slide may be opened or a file written there; links are followed."""
         if self.allowed_folders is None:
@@ -187,6 +192,6 @@ def _distrust() -> str:
 def _strictest(problem: str) -> ReadPolicy:
     return ReadPolicy(
         STRICTEST,
-        f"The administrator's policy {POLICY_PATH} {problem}: until it is mended the strictest "
-        "holds.",
+        f"The administrator's policy {POLICY_PATH} {problem}: until it is mended no slide opens, "
+        "nothing leaves this machine and nothing is recorded.",
     )

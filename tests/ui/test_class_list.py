@@ -7,19 +7,22 @@ from collections.abc import Callable
 import pytest
 import shapely
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QMenu
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
 
 from viewer.annotations.annotation import NO_CLASS_COLOR, Annotation, AnnotationClass
 from viewer.annotations.bookmarks import bookmark
 from viewer.annotations.document import adding
 from viewer.annotations.palette import DEFAULT_PALETTE
+from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.overlays.counting import RegionCount
-from viewer.ui.annotations.chosen_lines import count_line
+from viewer.ui.annotations.chosen_lines import count_line, summed_sizes
 from viewer.ui.annotations.class_list import EYE, NAME, ClassRow
 from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.annotations.shown import kind_of
 from viewer.ui.main_window import MainWindow
+from viewer.ui.swatches import SWATCH_PX, swatch
 
 LEFT = Qt.MouseButton.LeftButton
 TUMOR, STROMA = (each.annotation_class for each in DEFAULT_PALETTE[:2])
@@ -148,3 +151,20 @@ def test_a_region_of_which_next_to_nothing_is_analyzed_has_no_density() -> None:
     nothing = RegionCount((0,), 0.01, share=1e-16)
     assert count_line("Nuclei", [nothing]) == "Nuclei: the region is not analyzed yet"
     assert "7 objects, 1,400 per mm²" in count_line("Nuclei", [RegionCount((7,), 0.01, share=0.5)])
+
+
+def test_a_selected_line_adds_nothing_to_the_perimeter_of_selected_regions() -> None:
+    region = _square(0, TUMOR)
+    line = Annotation(shapely.LineString([(0, 0), (30, 40)]))
+    pixels = PixelCalibration((0.5, 0.5))
+    assert summed_sizes([region], pixels) == ["2,500.0 µm²", "perimeter 200.0 µm"]
+    assert summed_sizes([line], pixels) == ["length 25.00 µm"]
+    both = ["2,500.0 µm²", "perimeter 200.0 µm", "length 25.00 µm"]
+    assert summed_sizes([region, line], pixels) == both
+
+
+def test_the_color_of_a_class_is_the_same_in_a_selected_row(qapp: QApplication) -> None:
+    icon = swatch("#c80000")
+    for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):
+        picture = icon.pixmap(SWATCH_PX, SWATCH_PX, mode).toImage()
+        assert picture.pixelColor(SWATCH_PX // 2, SWATCH_PX // 2).name() == "#c80000", mode

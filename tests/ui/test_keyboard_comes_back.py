@@ -109,6 +109,13 @@ def test_tab_goes_through_the_stages_and_a_new_one_is_named_at_once(
     qtbot.waitUntil(lambda: dialog.stages[-1].name == "Second look")
     qtbot.mouseClick(dialog.remove, LEFT)
     assert [each.name for each in dialog.stages] == ["Without AI", "With AI"]
+    qtbot.mouseClick(dialog.seal, LEFT)
+    assert "recovery file" in dialog.problem.text()
+    qtbot.keyClicks(dialog.file, "study.key")
+    assert not dialog.problem.text()
+    box = dialog.table.item(0, 3)
+    assert box is not None
+    assert box.data(Qt.ItemDataRole.AccessibleTextRole) == "Hide names of slides"
     dialog.reject()
     dialog.deleteLater()
 

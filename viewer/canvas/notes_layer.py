@@ -75,8 +75,8 @@ def _upper_right(annotation: Annotation) -> Point:
 
 
 def _paint_sheet(painter: QPainter, at: QPointF) -> None:
-    """A sheet with a folded corner and two lines of writing, beside a place."""
-    x, y = at.x() + _BESIDE_PX, at.y() - _BESIDE_PX - _HEIGHT_PX
+    """A sheet with a folded corner and two lines of writing, at the right of a place."""
+    x, y = at.x() + _BESIDE_PX, at.y()  # not above, where the name of the shape stands
     sheet = QRectF(x, y, _WIDTH_PX, _HEIGHT_PX)
     outline = QPainterPath(sheet.topLeft())
     outline.lineTo(sheet.right() - _FOLD_PX, sheet.top())

@@ -60,7 +60,9 @@ def open_slide(path: Path, image: int | None = None) -> SlideSource:
     if isinstance(path, RemotePath):
         return _open_remote(path, image)
     if not policy().allows_path(path):
-        why = read_policy().problem or "the administrator's policy allows no slides there."
+        found = read_policy()
+        refusal = "the administrator's policy allows no slides there"
+        why = found.problem or f"{refusal}{found.policy.only_in}."
         raise SlideAccessError(path, f"{path.name} is not opened: {why}")
     try:
         if folder_kind(path) == "dicom":

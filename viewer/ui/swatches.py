@@ -23,4 +23,6 @@ def swatch(color: str, side_px: int = SWATCH_PX) -> QIcon:
         painter.setBrush(QColor(color))
     painter.drawRoundedRect(1, 1, side_px - 2, side_px - 2, 2, 2)
     painter.end()
-    return QIcon(picture)
+    icon = QIcon(picture)
+    icon.addPixmap(picture, QIcon.Mode.Selected)  # else Qt mixes the color with a chosen row's
+    return icon

@@ -73,8 +73,10 @@ def export_sessions(
     if not folders:
         raise ExportError("There are no sessions to export: name some, or record one first.")
     _check_origins(folders)
-    if not policy().allows_path(out):
-        raise ExportError(f"The administrator's policy allows no export to {out}.")
+    allowed = policy()
+    if not allowed.allows_path(out):
+        refusal = f"The administrator's policy allows no export to {out}"
+        raise ExportError(f"{refusal}{allowed.only_in}.")
     try:
         if (finished := _finished(out, folders, options)) is not None:
             return finished

@@ -64,8 +64,10 @@ def check_place(source: Path, out: Path, *, overwrite: bool) -> None:
             f"{out} lies in the place of the slide itself, which is never changed: choose "
             "another place."
         )
-    if not policy().allows_path(Path(os.path.realpath(out))):
-        raise WritingError(f"The administrator's policy allows no files at {out}.")
+    allowed = policy()
+    if not allowed.allows_path(Path(os.path.realpath(out))):
+        refusal = f"The administrator's policy allows no files at {out}"
+        raise WritingError(f"{refusal}{allowed.only_in}.")
     folder = Path(os.path.realpath(out)).parent
     if any(_is_within(folder, data) for data in _data_folders(source, files)):
         raise WritingError(f"{folder} belongs to the slide itself: choose another place.")

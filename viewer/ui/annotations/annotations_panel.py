@@ -259,6 +259,7 @@ class AnnotationsPanel(Panel):
         tree.setUniformRowHeights(True)
         tree.setAlternatingRowColors(True)
         tree.setAllColumnsShowFocus(True)
+        tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # the count of a class stands last
         tree.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         tree.setEditTriggers(QAbstractItemView.EditTrigger.EditKeyPressed)
         tree.setExpandsOnDoubleClick(False)

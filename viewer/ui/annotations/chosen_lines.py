@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from viewer.annotations.counted import former_mpp_um, is_outdated
 from viewer.annotations.kept_geometry import geometry_parts
 from viewer.annotations.measured import RULED, figure_of, is_measured
+from viewer.annotations.shape_numbers import dimensions
 from viewer.measurement_names import with_signs
 from viewer.plurals import percent, plural
 from viewer.progress import tell_progress
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from viewer.annotations.annotation import Annotation
+    from viewer.annotations.pixel_calibration import PixelCalibration
     from viewer.overlays.counting import RegionCount
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
 
@@ -37,18 +39,10 @@ def total_line(active: PaneAnnotations) -> list[str]:
 
 def size_lines(chosen: Sequence[Annotation], active: PaneAnnotations) -> list[str]:
     """Return how large is what is chosen, and of one annotation who drew it and its figures."""
-    calibration = active.calibration
-    area = length = 0.0
-    for shapes in geometry_parts(chosen):
-        tell_progress(0.0)
-        area += float(calibration.areas(shapes).sum())
-        length += float(calibration.lengths(shapes).sum())
-    sizes = [calibration.area_text(area)] if area else []
-    if length:
-        sizes.append(f"{'perimeter' if area else 'length'} {calibration.length_text(length)}")
     head = f"{len(chosen):,} selected"
+    sizes = summed_sizes(chosen, active.calibration)
     if len(chosen) == 1 and is_measured(chosen[0]):
-        sizes = [f"{kind_of(chosen[0]).lower()} {figure_of(chosen[0], calibration)}"]
+        sizes = [f"{kind_of(chosen[0]).lower()} {figure_of(chosen[0], active.calibration)}"]
     lines = [": ".join([head, ", ".join(sizes)]) if sizes else head]
     if len(chosen) == 1 and (signed := _signature(chosen[0])):
         lines.append(signed)
@@ -60,6 +54,24 @@ def size_lines(chosen: Sequence[Annotation], active: PaneAnnotations) -> list[st
     if figures:
         lines.append(f"{_count_state(chosen[0], active.mpp_um)}: " + "; ".join(figures))
     return lines
+
+
+def summed_sizes(chosen: Sequence[Annotation], calibration: PixelCalibration) -> list[str]:
+    """Return the area and perimeter of the chosen regions, and the length of the chosen lines."""
+    area = perimeter = length = 0.0
+    for shapes in geometry_parts(chosen):
+        tell_progress(0.0)
+        area += float(calibration.areas(shapes).sum())
+        is_line = dimensions(shapes) == 1
+        lengths = calibration.lengths(shapes)
+        perimeter += float(lengths[~is_line].sum())
+        length += float(lengths[is_line].sum())
+    sizes = [calibration.area_text(area)] if area else []
+    return sizes + [
+        f"{name} {calibration.length_text(each)}"
+        for name, each in (("perimeter", perimeter), ("length", length))
+        if each
+    ]
 
 
 def _signature(annotation: Annotation) -> str:

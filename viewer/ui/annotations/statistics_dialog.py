@@ -51,7 +51,7 @@ class StatisticsDialog(QDialog):
         self._name = name
         hint = QLabel(
             "Areas and perimeters are those of regions, lengths those of lines. Objects are those"
-            " counted with Count objects.",
+            " counted with Count...",
             self,
         )
         hint.setWordWrap(True)

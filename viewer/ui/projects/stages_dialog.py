@@ -41,6 +41,10 @@ _SENTENCE = (
     "Readers go through the stages in this order. Check what is hidden in each. What readers draw "
     "and answer is sealed: until you open it, nobody but you can read it in the project's folder."
 )
+_LEGEND = (
+    "; ".join(f"{_HEADS[each]}: {HIDDEN_TEXTS[each]}" for each in HIDDEN)
+    + ". Readers: names with commas between; empty for all."
+)
 _KEY_SENTENCE = (
     "Your key opens what is sealed. Save its recovery file where it is not lost, and keep its "
     "passphrase: without both, what is sealed is gone if this account is."
@@ -83,6 +87,8 @@ class StagesDialog(QDialog):
         self.passphrase, self.again = QLineEdit(self), QLineEdit(self)
         for edit in (self.passphrase, self.again):
             edit.setEchoMode(QLineEdit.EchoMode.Password)
+        self.file.setAccessibleName("Recovery file of your key")
+        self.again.setAccessibleName("Passphrase again")
         self.problem = QLabel(self)
         self.problem.setTextFormat(Qt.TextFormat.PlainText)
         self.problem.setWordWrap(True)
@@ -102,6 +108,8 @@ class StagesDialog(QDialog):
         self.remove.clicked.connect(lambda: self.table.removeRow(self.table.currentRow()))
         self._show_choice()
         self.browse.clicked.connect(self._ask_file)
+        for edit in (self.file, self.passphrase, self.again):
+            edit.textChanged.connect(self.problem.clear)  # what was missing may be there now
         self.setMinimumWidth(620)
 
     def add_stage(self, stage: Stage) -> None:
@@ -114,6 +122,7 @@ class StagesDialog(QDialog):
             item.setFlags(Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsEnabled)
             is_hidden = each in stage.hides
             item.setCheckState(Qt.CheckState.Checked if is_hidden else Qt.CheckState.Unchecked)
+            item.setData(Qt.ItemDataRole.AccessibleTextRole, f"Hide {HIDDEN_TEXTS[each]}")
             self.table.setItem(row, column, item)
         self.table.setItem(row, _READERS, QTableWidgetItem(", ".join(stage.readers)))
 
@@ -199,6 +208,7 @@ class StagesDialog(QDialog):
         row.addStretch(1)
         layout.addWidget(_wrapped(_SENTENCE, self))
         layout.addWidget(self.table)
+        layout.addWidget(_wrapped(_LEGEND, self))
         layout.addLayout(row)
         layout.addWidget(self.by_slide)
         if self.needs_key:

@@ -18,7 +18,7 @@ from viewer.ui.file_dialogs import ask_folder
 from viewer.ui.opened_dialog import answer_buttons
 
 _ABOUT = (
-    "A copy is written without label, macro and texts; the pyramid is untouched. It gets a name "
+    "A copy is written without label, macro and texts; the image is the same. It gets a name "
     "that tells nothing of the slide. What is written on the glass within the scanned area stays: "
     "look at the copy before it leaves."
 )
