@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtWidgets import QInputDialog, QLineEdit
 
+from viewer.plurals import plural
 from viewer.ui.file_dialogs import ask_file
 from viewer.ui.opened_dialog import confirm, open_dialog
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost, ReaderHost
@@ -114,10 +115,22 @@ class StudyCommands:
             self._window.window(),
             "End stage",
             f'End the stage "{view.stage}" {where}?',
-            "What you drew and answered in it cannot be changed afterwards.",
+            f"{self._left(identity)}What you drew and answered in it cannot be changed afterwards.",
             "&End stage",
             lambda: self._end(study, identity),
         )
+
+    def _left(self, identity: str) -> str:
+        """Return the sentence that says what is not done yet; "" where all is."""
+        slides = self._opened.project.slides
+        if identity:
+            is_left = any(each.identity == identity and each.state != "done" for each in slides)
+            return "This slide is not marked as done. " if is_left else ""
+        left = len(slides) - self._opened.tally.states["done"]
+        if not left:
+            return ""
+        are = "is" if left == 1 else "are"
+        return f"{left:,} of {plural(len(slides), 'slide')} {are} not marked as done. "
 
     def _end(self, study: StudyReader, identity: str) -> None:
         from viewer.studies.blinding import end_stage
