@@ -231,7 +231,8 @@ class SlidePane(QFrame):
         assert source is not None
         self._opening.ask_for(shown)
         self.bars.notice.hide()
-        self._check_unchanged(source)
+        # A file may have come to it, as the note over an incomplete slide asks for.
+        self._check_unchanged(source, source.info.check_identity)
         if self._is_active:
             self.focus()
         self.opened.emit(shown.path)
@@ -366,9 +367,7 @@ class SlidePane(QFrame):
         self._announce_slide(request.path, slide)
         self._check_unchanged(source, lambda: note_opened(slide))
 
-    def _check_unchanged(
-        self, source: SlideSource, unchanged: Callable[[], object] = lambda: None
-    ) -> None:
+    def _check_unchanged(self, source: SlideSource, unchanged: Callable[[], object]) -> None:
         self._opening.check_unchanged(
             source,
             unchanged,
