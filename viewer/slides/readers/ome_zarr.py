@@ -23,6 +23,7 @@ from viewer.slides.channels import (
 from viewer.slides.errors import DamagedSlideError, UnsupportedSlideError, check_image
 from viewer.slides.ngff.arrays import NgffError
 from viewer.slides.ngff.images import NgffChannel, read_images
+from viewer.slides.ngff.placed_levels import with_placed_levels
 from viewer.slides.readers.chunk_versions import ChunkVersions, opened_ns
 from viewer.slides.readers.chunk_windows import tile_pieces
 from viewer.slides.readers.large_chunks import LARGE_BYTES, large_chunks, part_rows
@@ -115,9 +116,10 @@ def open_store(
         largest = max(range(len(images)), key=areas.__getitem__)
         chosen = largest if image is None else image
         check_image(path, image, len(images))
+        images[chosen], said = with_placed_levels(images[chosen])
         reader = _ZarrReader(read, images[chosen], versions)
         part = "" if chosen == largest else f"image {chosen}"
-        return _source(path, images, chosen, part, reader, has_more=has_more, is_far=is_far)
+        return _source(path, images, chosen, part, reader, said, has_more=has_more, is_far=is_far)
     except NgffError as error:
         kind = DamagedSlideError if "damaged" in str(error) else UnsupportedSlideError
         raise kind(path, f"{path.name} {error}.") from error
@@ -129,6 +131,7 @@ def _source(
     chosen: int,
     part: str,
     reader: _ZarrReader,
+    said: str,
     *,
     has_more: bool,
     is_far: bool,
@@ -149,7 +152,7 @@ def _source(
         properties[f"ome.translation.{axis}"] = f"{shift:g}"
     properties["zarr.codecs"] = ", ".join(first.array.codecs)
     is_rgb = _is_rgb(image)
-    notes = ["" if is_far else reader.missing.note()]
+    notes = [said, "" if is_far else reader.missing.note()]
     notes.append(_inverted_note(image))
     if has_more:
         notes.append(f"Only the first {len(images)} of its images are listed.")
