@@ -14,7 +14,7 @@ from viewer.annotations.sets.together import together
 from viewer.progress import while_wanted
 from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.services import KeptSets
-from viewer.ui.annotations.set_history import SetStep
+from viewer.ui.annotations.set_removal import free_name, may_go, removed, removed_names
 from viewer.ui.annotations.set_steps import step_in_sets
 from viewer.ui.annotations.wording import many
 from viewer.ui.opened_dialog import open_dialog
@@ -26,10 +26,8 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Document, Edit
     from viewer.annotations.sets.annotation_set import SetKind
-    from viewer.studies.reader_sets import ReaderSet
     from viewer.ui.annotations.annotations_panel import AnnotationsPanel
     from viewer.ui.annotations.editing_commands import EditingCommands
-    from viewer.ui.annotations.set_history import Depths
     from viewer.ui.annotations.sets_panel import SetsPanel
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
@@ -62,7 +60,6 @@ class SetCommands(QObject):
         self._window = window
         self._kept = kept
         self._page = panel
-        self._removed: list[tuple[SlideSets, ReaderSet]] = []
         self._touched: dict[SetEntry, None] = {}
         """Sets whose counts are to be shown anew."""
         self._pause = QTimer(self, singleShot=True, interval=_PAUSE_MS)
@@ -241,12 +238,12 @@ class SetCommands(QObject):
         dialog = QInputDialog(self._window.window())
         dialog.setWindowTitle("New set")
         dialog.setLabelText("Name of the set; what you draw goes to it from then on:")
-        dialog.setTextValue(self._free_name(sets, "Set 2"))
+        dialog.setTextValue(free_name(sets, "Set 2"))
 
         def take(text: str) -> None:
             name = text.strip()[:_LONGEST_NAME]
             if name and sets is self._kept.active_sets:
-                was_removed = name in self._removed_names(sets)
+                was_removed = name in removed_names(sets)
                 sets.make_current(sets.new(name, "drawn"))
                 if was_removed:
                     self._window.say(f"{name} is there again, with what it held.")
@@ -305,7 +302,7 @@ class SetCommands(QObject):
         dialog.setLabelText(
             f"Name of the set for all annotations of the {len(shown)} sets that are shown:"
         )
-        dialog.setTextValue(self._free_name(sets, "Merged"))
+        dialog.setTextValue(free_name(sets, "Merged"))
 
         def take(text: str) -> None:
             name = text.strip()[:_LONGEST_NAME]
@@ -352,62 +349,23 @@ class SetCommands(QObject):
         sets = self._kept.active_sets
         if sets is None or entry not in sets.entries:
             return
-        if _may_go(entry):
+        if may_go(entry):
             self._remove(sets, entry)
         else:
             self._window.say(entry.listed.why_locked or f"{entry.label} stays: it is the first.")
 
     def _remove(self, sets: SlideSets, entry: SetEntry) -> None:
-        listed = entry.listed
-
-        def is_possible(back: bool, _depths: Depths) -> bool:
-            return listed in self._removed_of(sets) if back else _entry_of(sets, listed) is not None
-
-        def turn(back: bool, then: Callable[[], object]) -> None:
-            again = _entry_of(sets, listed)
-            if back:
-                self._bring_back(sets, listed)
-            elif again is not None:
-                self._take_off(sets, again)
-            then()
-
-        self._take_off(sets, entry)
-        sets.push_step(SetStep(f"Remove {entry.label}", turn, is_possible))
+        sets.push_step(removed(sets, entry))
         self._window.say(
             f'{entry.label} is removed; Ctrl+Z or "Bring back removed set" brings it back.'
         )
 
-    def _take_off(self, sets: SlideSets, entry: SetEntry) -> None:
-        self._removed.append((sets, entry.listed))
-        sets.remove(entry)
-
-    def _bring_back(self, sets: SlideSets, listed: ReaderSet) -> None:
-        self._removed.remove((sets, listed))
-        sets.restore(listed)
-
-    def _removed_of(self, sets: SlideSets) -> list[ReaderSet]:
-        """Return what was removed of a slide and is not there again, the last one last."""
-        of_slide = [listed for where, listed in self._removed if where is sets]
-        return [each for each in of_slide if _entry_of(sets, each) is None]
-
-    def _removed_names(self, sets: SlideSets) -> set[str]:
-        return {each.which.key.name for each in self._removed_of(sets)}
-
     def _restore(self) -> None:
         sets = self._kept.active_sets
-        removed = self._removed_of(sets) if sets is not None else []
-        if sets is None or not removed:
+        if sets is None or not sets.removed:
             self._window.say("No set of this slide was removed since it was opened.")
         else:
-            self._bring_back(sets, removed[-1])
-
-    def _free_name(self, sets: SlideSets, name: str) -> str:
-        """Return a name that no set of the slide has, also none that was removed."""
-        taken = {each.listed.which.key.name for each in sets.held} | self._removed_names(sets)
-        if name not in taken:
-            return name
-        stem = name.rstrip("0123456789 ")
-        return next(f"{stem} {n}" for n in range(2, 10_000) if f"{stem} {n}" not in taken)
+            sets.restore(sets.removed[-1])
 
     def _with_open(
         self, sets: SlideSets, entry: SetEntry, act: Callable[[SlideAnnotations], object]
@@ -438,23 +396,11 @@ class SetCommands(QObject):
             menu.addAction(self._window.commands[name])
         menu.addSeparator()
         remove = menu.addAction("&Remove", lambda: self._remove(sets, entry))
-        remove.setEnabled(_may_go(entry))
+        remove.setEnabled(may_go(entry))
         menu.addAction(self._window.commands["annotate.restore_set"])
         menu.popup(at)
-
-
-def _may_go(entry: SetEntry) -> bool:
-    """Return whether the reader may remove a set: each but the first of their own."""
-    from viewer.annotations.sets.annotation_set import MY_ANNOTATIONS
-
-    return entry.is_own and entry.listed.which.key.name != MY_ANNOTATIONS
 
 
 def _copies(annotations: Iterable[Annotation]) -> list[Annotation]:
     """Return the same under ids of their own: an annotation is in one set alone."""
     return [replace(each, id=uuid4()) for each in while_wanted(annotations)]
-
-
-def _entry_of(sets: SlideSets, listed: ReaderSet) -> SetEntry | None:
-    """Return the set of a place as it is listed now."""
-    return next((each for each in sets.entries if each.listed.place == listed.place), None)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from viewer.annotations.document import Edit
     from viewer.annotations.document_state import DocumentState
     from viewer.annotations.sets.annotation_set import SetKey, SetKind
+    from viewer.annotations.sets.places import AnnotationsPlace
     from viewer.studies.reader_sets import ReaderSet, ReaderSlide
     from viewer.ui.annotations.closing_files import ClosingFiles
     from viewer.ui.annotations.set_history import Depths, SetStep
@@ -123,6 +124,7 @@ class SlideSets(QObject):
         self.entries = [self.current]
         self._parked: list[SetEntry] = []
         """Sets that went with what was undone: empty, and open for what is done again."""
+        self._removed: list[ReaderSet] = []
         self._history = SetHistory()
         self._open(self.current)
         self.refresh()
@@ -158,6 +160,15 @@ class SlideSets(QObject):
             and each.annotations is not None
             and len(each.annotations.document)
         ]
+
+    def at(self, place: AnnotationsPlace) -> SetEntry | None:
+        """Return the set of a place, where it is listed."""
+        return next((each for each in self.entries if each.listed.place == place), None)
+
+    @property
+    def removed(self) -> list[ReaderSet]:
+        """Return what was removed since the slide was opened, the last one last."""
+        return self._removed.copy()
 
     def named(self, label: str) -> SetEntry | None:
         """Return the set of a label."""
@@ -212,6 +223,7 @@ class SlideSets(QObject):
         if entry is self.current:
             self.make_current(self.entries[0])
         self.entries.remove(entry)
+        self._removed.append(entry.listed)
         self._take_off(entry)
         self.changed.emit()
 
@@ -245,6 +257,7 @@ class SlideSets(QObject):
         """Bring back a set that was removed."""
         from viewer.annotations.sets.listing import restore_set
 
+        self._removed = [each for each in self._removed if each.place != listed.place]
         self._disk.run(
             self._after_closing(lambda: restore_set(listed.which)),
             lambda _: self.refresh(),
