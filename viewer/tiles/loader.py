@@ -10,20 +10,19 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
 
-import msgspec
-
 from viewer import warm_memory
 from viewer.cores import keep_apart
 from viewer.slides.errors import SlideAwayError, SlideLostError, TileError
 from viewer.slides.lost_tiles import EVERY_VALUE, ShownValues
-from viewer.slides.source import becoming_of, expect, gone_of, screen_tile, silence_of
+from viewer.slides.source import expect, gone_of, screen_tile, silence_of
 from viewer.tiles.cache import CachedTile, TileCache, TileKey
 from viewer.tiles.rendering import ValueTiles
+from viewer.tiles.sketches import SKETCH, Sketch, Sketches
 from viewer.unwaited_thread import UnwaitedThread
 from viewer.window_first import wait_for_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from viewer.slides.source import RgbImage, SlideSource
     from viewer.tiles.plan import TilePlan
@@ -36,13 +35,7 @@ _tokens = itertools.count()
 
 # A tile made from more stored tiles than this keeps a worker busy for tens of milliseconds; only
 # one worker at a time takes such a tile, so that the others stay free for what is cheap.
-_DEAR_STORED_TILES = 64
-
-# Older than any look: what is painted until the tile itself is made.
-_SKETCH = -1
-
-# Sketches come before all else so many times, until there is something to be seen everywhere.
-_FIRST_SKETCHES = 2
+_EXPENSIVE_STORED_TILES = 64
 
 # Prefetching stops while more than this share of all decoded tiles was never on screen.
 _UNSEEN_SHARE = 0.2
@@ -70,21 +63,6 @@ class Unfinished(Protocol):
     def finish(self) -> None:
         """Make the rest, in a worker that has nothing more urgent to do."""
         ...
-
-
-class _Becoming(msgspec.Struct):
-    """A tile that is made bit by bit.
-
-    Attributes
-    ----------
-    last
-        The sharpest picture of it, and the look that it was prepared for.
-    """
-
-    steps: Iterator[RgbImage | None]
-    last: RgbImage | None = None
-    look_version: int = _SKETCH
-    count: int = 0
 
 
 class TileLoader(Generic[Picture]):
@@ -154,13 +132,12 @@ class TileLoader(Generic[Picture]):
         """Tiles at hand that are finished once nothing else is to be done."""
         self._level_to_finish = -1
         """Tiles of this level are finished at once, since the view paints from their copies."""
-        self._becoming: dict[TileKey, _Becoming] = {}
-        """Tiles that take long, of the slide's coarser levels; each is in one worker's hands."""
         self._requested: set[TileKey] = set()
         self._started_s: dict[TileKey, float] = {}
         self._unseen_count = 0
         self._is_closed = False
         self._changed = threading.Condition()
+        self._sketches = Sketches(source, self._changed)
         self._workers = [
             UnwaitedThread(partial(self._work, i), f"tiles-{self._token}-{i}")
             for i in range(worker_count)
@@ -223,9 +200,7 @@ class TileLoader(Generic[Picture]):
             self._level_to_finish = next((one.level for one in plans if one.shrinks), -1)
             self._request_count += 1
             self._requested = {*wanted, *ahead}
-            for key in [key for key in self._becoming if key not in self._requested]:
-                if key.level < top:
-                    del self._becoming[key]
+            self._sketches.forget_others(self._requested)
             self._changed.notify_all()
 
     def set_prepare(
@@ -255,7 +230,7 @@ class TileLoader(Generic[Picture]):
     def is_coarse(self) -> bool:
         """Return whether a tile is shown as a sample of what is stored, which becomes denser."""
         with self._changed:
-            return any(each.last is not None for each in self._becoming.values())
+            return self._sketches.are_shown
 
     def longest_wait_s(self) -> float:
         """Return how long the oldest read under way has taken: large where no drive answers."""
@@ -303,7 +278,7 @@ class TileLoader(Generic[Picture]):
 
     def _drop(self) -> None:
         with self._changed:
-            self._becoming.clear()
+            self._sketches.clear()
         self._cache.drop_slide(self._token)
         self._values.close()
 
@@ -421,70 +396,37 @@ class TileLoader(Generic[Picture]):
             if key in self._started_s:
                 skipped.append(key)  # what comes may be of an older look
                 continue
-            if self._is_dear(key) and any(map(self._is_dear, self._started_s)):
+            if self._is_expensive(key) and any(map(self._is_expensive, self._started_s)):
                 skipped.append(key)
                 continue
             taken = key
         keys.extend(reversed(skipped))
         return taken
 
-    def _step(self, key: TileKey) -> _Becoming | None:
-        """Work a moment on a tile that takes long; None once it can be read."""
-        with self._changed:
-            becoming = self._becoming.get(key)
-            if becoming is None:
-                becoming = self._becoming[key] = _Becoming(becoming_of(self.source, *key))
-        try:
-            picture = next(becoming.steps)
-        except BaseException as error:
-            with self._changed:
-                self._becoming.pop(key, None)
-            if isinstance(error, StopIteration):
-                return None
-            raise
-        becoming.count += 1
-        if picture is not None:
-            becoming.last, becoming.look_version = picture, _SKETCH
-        return becoming
-
     def _show_sketch(
         self,
         key: TileKey,
-        becoming: _Becoming,
+        sketch: Sketch,
         prepare: Callable[[RgbImage], tuple[Picture, int]],
         look_version: int,
     ) -> None:
         """Put what there is of a tile where it belongs, and want it still."""
-        if becoming.last is not None and becoming.look_version != look_version:
-            picture, size_bytes = prepare(becoming.last)
-            becoming.look_version = look_version
+        if sketch.last is not None and sketch.look_version != look_version:
+            picture, size_bytes = prepare(sketch.last)
+            sketch.look_version = look_version
             with self._changed:
                 if self._is_closed:
                     return
             is_coarsest = key.level == len(self.source.levels) - 1
-            tile = CachedTile(picture, size_bytes, _SKETCH, shown=True)
+            tile = CachedTile(picture, size_bytes, SKETCH, shown=True)
             self._cache.put(self._token, key, tile, pinned=is_coarsest)
         with self._changed:
             if self._is_closed or key not in self._requested or key in self._wanted:
                 return
-            self._wanted.insert(self._turn_of(becoming), key)
+            self._wanted.insert(self._sketches.turn_of(sketch, self._wanted), key)
 
-    def _turn_of(self, becoming: _Becoming) -> int:
-        """Return where among the wanted a tile goes on; called with the lock held.
-
-        Sketches take turns, and after their first ones one tile of those that are wanted whole.
-        """
-        top = len(self.source.levels) - 1
-        at = len(self._wanted)
-        for place, other in enumerate(self._wanted):
-            if other.level == top or other in self._becoming:
-                at = place
-                break
-        is_one_in = any(other.level < top for other in self._becoming)
-        return max(0, at - (becoming.count >= _FIRST_SKETCHES and not is_one_in))
-
-    def _is_dear(self, key: TileKey) -> bool:
-        return self.source.levels[key.level].stored_tiles_per_tile > _DEAR_STORED_TILES
+    def _is_expensive(self, key: TileKey) -> bool:
+        return self.source.levels[key.level].stored_tiles_per_tile > _EXPENSIVE_STORED_TILES
 
     def _load(
         self,
@@ -494,10 +436,10 @@ class TileLoader(Generic[Picture]):
         rendering: Rendering | None,
     ) -> None:
         try:
-            if rendering is None and self._is_dear(key):
-                becoming = self._step(key)
-                if becoming is not None:
-                    self._show_sketch(key, becoming, prepare, look_version)
+            if rendering is None and self._is_expensive(key):
+                sketch = self._sketches.step(key)
+                if sketch is not None:
+                    self._show_sketch(key, sketch, prepare, look_version)
                     return
             if rendering is None:
                 # Asked of each tile: to check against a protocol takes twenty times as long.
