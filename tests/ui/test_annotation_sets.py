@@ -442,3 +442,11 @@ def test_a_class_is_renamed_in_all_sets_as_one_step(slide_window: MainWindow, qt
         assert window.commands[command].text().endswith(" change classes")
         window.commands[command].trigger()
         assert names() == [name, name, tumor.name]
+    window.commands["annotate.merge_sets"].trigger()
+    open_dialog(window, QInputDialog, qtbot).accept()
+    assert len(set_document(window, qtbot, "Merged")) == 3
+    window.commands["edit.undo"].trigger()
+    assert row_of(window, "Merged") == -1
+    assert names() == ["Carcinoma", "Carcinoma", tumor.name]
+    window.commands["edit.redo"].trigger()
+    assert len(set_document(window, qtbot, "Merged")) == 3

@@ -169,6 +169,12 @@ def test_the_colors_of_a_heatmap_become_regions_as_the_thresholds_leave_them(
     assert len(active.document) == 0
     assert made.geometry.bounds == pytest.approx((5 * 256, 0, 8 * 256, 4 * 256))
     assert made.class_name == "scores.csv"
+    sets = slide_window.annotations.active_sets
+    assert sets is not None
+    slide_window.commands["edit.undo"].trigger()
+    assert sets.named("scores.csv") is None
+    slide_window.commands["edit.redo"].trigger()
+    assert list(set_document(slide_window, qtbot, "scores.csv")) == [made]
 
 
 def _painted(overlay: Overlay) -> int:
