@@ -12,7 +12,7 @@ import shapely
 import tifffile
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
-from ui_steps import opened_annotations, show_slide
+from ui_steps import CTRL, opened_annotations, press, show_slide
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
@@ -214,3 +214,25 @@ def test_what_was_drawn_on_the_file_before_it_changed_is_said_and_copied(
     with qtbot.waitSignal(pane.opened):
         qtbot.mouseClick(pane.bars.notice.button, Qt.MouseButton.LeftButton)
     assert len(opened_annotations(window, qtbot).document) == 1
+
+
+def test_a_change_is_said_in_each_pane_that_shows_the_slide(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path, other = tmp_path / "S-1.tif", tmp_path / "S-2.tif"
+    for each in (path, other):
+        _write(each, 200)
+    show_slide(window, path, qtbot)
+    first = window.panes.active
+    press(qtbot, window, Qt.Key.Key_Backslash, CTRL)
+    second = window.panes.active
+    qtbot.waitUntil(lambda: second.source is not None)
+    third = window.panes.add_pane()
+    show_slide(window, other, qtbot)
+    window.panes.activate(second)
+    _write(path, 50)
+    window.open_paths([path])
+    qtbot.waitUntil(second.bars.notice.isVisible)
+    qtbot.waitUntil(first.bars.notice.isVisible)  # at rest: it reads nothing by itself
+    assert "S-1.tif was changed on the disk" in first.bars.notice.sentence.text()
+    assert not third.bars.notice.isVisible()

@@ -61,6 +61,8 @@ class SlidePane(QFrame):
     """The Path of a slide that opened, or that was asked for and is on screen already."""
     failed = Signal(object, str)
     """The Path of a slide that did not open, and the sentence that says why."""
+    outdated = Signal(object)
+    """This pane: the file of its slide was changed since it was opened."""
     view_changed = Signal(object, str)
     """This pane and the cause."""
     status_changed = Signal(object)
@@ -236,6 +238,11 @@ class SlidePane(QFrame):
         if self._is_active:
             self.focus()
         self.opened.emit(shown.path)
+
+    def look_again(self) -> None:
+        """Look whether the file is still the one that was opened, though nothing is read of it."""
+        if self.source is not None and not self._is_outdated:
+            self._check_unchanged(self.source, lambda: None)
 
     @property
     def showing(self) -> Showing:
@@ -433,10 +440,12 @@ class SlidePane(QFrame):
             self._display_keeper.note(self.source.info, look, uses_icc=self.uses_icc)
 
     def _on_file_changed(self, sentence: str) -> None:
-        self._is_outdated = True
+        was_outdated, self._is_outdated = self._is_outdated, True
         if self._shown is not None:
             self._opening.request = self._shown
         self.bars.notice.tell(sentence, "error", "Open again")
+        if not was_outdated:
+            self.outdated.emit(self)
 
     def _on_file_gone(self, sentence: str) -> None:
         source = self.canvas.source

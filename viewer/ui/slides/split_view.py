@@ -175,10 +175,17 @@ class SplitView(QWidget):
         pane.view_changed.connect(self._on_view_changed)
         pane.slide_changed.connect(self._on_slide_changed)
         pane.close_requested.connect(self.close_pane)
+        pane.outdated.connect(self._on_outdated)
         self.panes.append(pane)
         self._arrange()
         self.pane_added.emit(pane)
         return pane
+
+    def _on_outdated(self, pane: SlidePane) -> None:
+        """A pane at rest reads nothing: it would show, and be drawn on, as it was."""
+        for other in self.panes:
+            if other is not pane and pane.path in (other.path, *other.combined_with):
+                other.look_again()
 
     def _make_rows(self, pane_count: int) -> int:
         """Make what rows so many panes lack, and return how many they need."""
