@@ -215,6 +215,25 @@ def test_resolution_of_a_picture_that_is_a_pixel_size(
         assert source.info.notes[0].startswith("Its pixels are not square")
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "aspect alone", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_both_sides_of_a_resolution_in_exif(tmp_path: Path, kind: str, orientation: int) -> None:
+    path = tmp_path / "a.picture"
+    exif = Image.Exif()
+    exif[0x0112], exif[0x011A], exif[0x011B] = orientation, 40_000.0, 20_000.0
+    exif[0x0128] = 3  # per centimeter
+    image = Image.fromarray(picture())
+    image.save(path, "JPEG" if kind == "aspect alone" else kind, exif=exif, lossless=True)
+    if kind == "JPEG":  # without JFIF, as cameras write it
+        data = path.read_bytes()
+        assert data[6:10] == b"JFIF"
+        path.write_bytes(data[:2] + data[20:])
+    with closing(open_here(path)) as source:
+        expected = (0.25, 0.5) if orientation == 1 else (0.5, 0.25)
+        assert source.info.optics.mpp_um == pytest.approx(expected)
+        assert any("not square" in note for note in source.info.notes)
+
+
 def test_too_large_without_a_pyramid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The header alone decides, before any pixel is decoded; a GIF is not read by rows."""
     monkeypatch.setattr(image_size, "MOST_BYTES", 10_000)

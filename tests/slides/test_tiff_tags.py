@@ -232,6 +232,17 @@ def test_seldom_units_of_ome(tmp_path: Path, unit: str, value: float) -> None:
     assert open_slide(path).info.optics.mpp_um == pytest.approx((0.25, 0.25))
 
 
+def test_a_pixel_size_that_no_microscope_resolves_is_doubted(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    about = {"axes": "YXS", "PhysicalSizeX": 0.25, "PhysicalSizeY": 0.25}
+    about |= {"PhysicalSizeXUnit": "pm", "PhysicalSizeYUnit": "pm"}
+    tifffile.imwrite(path, picture(), photometric="rgb", metadata=about)
+    assert open_slide(path).info.notes == (
+        "Doubtful pixel size: 2.5e-07 µm per pixel is finer than any microscope resolves; check "
+        "its unit before measuring.",
+    )
+
+
 @pytest.mark.parametrize("compression", ["deflate", "jpeg"])
 def test_what_a_transparency_mask_leaves_out_is_clear_glass(
     tmp_path: Path, compression: str

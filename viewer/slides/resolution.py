@@ -86,7 +86,14 @@ def _power_doubt(optics: Optics, rejected_um: tuple[float, float] | None) -> str
 
 
 def _size_doubt(optics: Optics) -> str:
-    size_um = max(optics.mpp_um or (0.0, 0.0))
+    if optics.mpp_um is None:
+        return ""
+    least_um, size_um = min(optics.mpp_um), max(optics.mpp_um)
+    if least_um < _FINEST_SCAN_UM:
+        return (
+            f"Doubtful pixel size: {least_um:.3g} µm per pixel is finer than any microscope "
+            "resolves; check its unit before measuring."
+        )
     if size_um < _COARSEST_PICTURE_UM:
         return ""
     return (

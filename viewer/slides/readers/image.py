@@ -29,6 +29,7 @@ from viewer.slides.readers.image_chunks import (
     cmyk_profile,
     decoded,
 )
+from viewer.slides.readers.image_resolution import picture_mpp_um, picture_pixel_sides
 from viewer.slides.readers.image_rows import RowChunks, row_chunks
 from viewer.slides.readers.image_size import (
     check_claim,
@@ -54,8 +55,8 @@ from viewer.slides.readers.sample_colors import (
 )
 from viewer.slides.readers.small_parts import check_parts
 from viewer.slides.readers.tiff.errors import ChunkError
-from viewer.slides.readers.turning import UPRIGHT, is_orientation, upright_size
-from viewer.slides.resolution import believable_mpp_um, scale_doubt
+from viewer.slides.readers.turning import UPRIGHT, is_orientation
+from viewer.slides.resolution import scale_doubt
 from viewer.slides.source import DescribedSource, Level, RgbImage, SlideInfo
 
 if TYPE_CHECKING:
@@ -85,7 +86,6 @@ _JPEG_XL_LEAST_SAMPLES = 4
 _ONE_OF_ANIMATION = "Shown: the first frame of an animation."
 
 _EXIF_ORIENTATION = 274
-_INCH_UM = 25_400.0
 
 
 def open_image(path: Path, image: int | None = None) -> ImageSource | None:
@@ -144,7 +144,8 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
     shown = chunks.range
     exif = _exif(path, picture, is_decoded=in_parts is None)
     orientation = _orientation(exif)
-    optics = Optics(_mpp_um(picture, orientation))
+    optics = Optics(picture_mpp_um(picture, exif, orientation))
+    sides = picture_pixel_sides(picture, exif, orientation)
     info = SlideInfo(
         vendor=kind.lower(),
         reader=f"{kind} {chunks.way}",
@@ -153,7 +154,7 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
         properties={"image.format": kind, "image.mode": picture.mode},
         notes=(
             *_notes(path, picture, exif),
-            *filter(None, [scale_doubt(optics, sides=_shape(picture, orientation))]),
+            *filter(None, [scale_doubt(optics, sides=sides)]),
             *_stretch_note(shown, chunks),
         ),
         display_range=shown,
@@ -262,29 +263,6 @@ def _exif(path: Path, picture: Image.Image, *, is_decoded: bool) -> Image.Exif:
 def _orientation(exif: Image.Exif) -> int:
     value = exif.get(_EXIF_ORIENTATION)
     return value if isinstance(value, int) and is_orientation(value) else UPRIGHT
-
-
-def _mpp_um(picture: Image.Image, orientation: int) -> tuple[float, float] | None:
-    """Return the pixel size; None where the image says nothing, or what is for printers."""
-    sides = _sides(picture.info.get("dpi"), orientation)
-    return believable_mpp_um(*sides) if sides else None
-
-
-def _shape(picture: Image.Image, orientation: int) -> tuple[float, float] | None:
-    """Return width and height of a pixel in any unit; None where the image tells none."""
-    info = picture.info
-    # Pillow takes 72 dpi for an EXIF without resolution, whatever JFIF says.
-    of_jfif = info.get("jfif_density") if info.get("jfif_unit") == 0 else None
-    is_oblong = of_jfif is not None and of_jfif[0] != of_jfif[1]
-    told = of_jfif if is_oblong else info.get("dpi") or info.get("aspect")
-    return _sides(told, orientation)
-
-
-def _sides(per_inch: tuple[float, float] | None, orientation: int) -> tuple[float, float] | None:
-    across, down = (float(count) for count in per_inch or (0, 0))
-    if not (across > 0 and down > 0):
-        return None
-    return upright_size(orientation, _INCH_UM / across, _INCH_UM / down)
 
 
 def _profile(path: Path, picture: ImageFile) -> bytes | None:
