@@ -55,7 +55,7 @@ def painted(qapp: object, monkeypatch: pytest.MonkeyPatch) -> _Painted:
 
 def test_former_and_new_are_never_seen_side_by_side(painted: _Painted) -> None:
     painted.color = BLUE
-    painted.cache.make_old()
+    painted.cache.invalidate()
     seen: list[set[int]] = []
     while True:
         colors, is_unfinished = painted.frame()
@@ -71,7 +71,7 @@ def test_what_changes_again_and_again_is_seen_meanwhile(painted: _Painted) -> No
     painted.color = BLUE
     seen: set[int] = set()
     for _ in range(20):
-        painted.cache.make_old()
+        painted.cache.invalidate()
         for _ in range(3):  # too few frames for all of it
             seen |= painted.frame()[0]
     assert BLUE in seen
@@ -79,10 +79,10 @@ def test_what_changes_again_and_again_is_seen_meanwhile(painted: _Painted) -> No
 
 def test_the_hand_is_not_kept_waiting_for_the_rest(painted: _Painted) -> None:
     painted.color = BLUE
-    painted.cache.make_old()
+    painted.cache.invalidate()
     painted.frame()
     painted.color = GREEN
-    painted.cache.make_old(Box(1, 1, 20, 20))
+    painted.cache.invalidate(Box(1, 1, 20, 20))
     seen: set[int] = set()
     while GREEN not in seen:
         seen, is_unfinished = painted.frame()
@@ -92,9 +92,9 @@ def test_the_hand_is_not_kept_waiting_for_the_rest(painted: _Painted) -> None:
 
 def test_a_change_meanwhile_is_in_what_is_shown(painted: _Painted) -> None:
     painted.color = BLUE
-    painted.cache.make_old()
+    painted.cache.invalidate()
     for _ in range(3):
         painted.frame()
     painted.color = GREEN
-    painted.cache.make_old(Box(-9, -9, 9 * SIDE_PX, 9 * SIDE_PX), hurries=False)
+    painted.cache.invalidate(Box(-9, -9, 9 * SIDE_PX, 9 * SIDE_PX), hurries=False)
     assert painted.finish() == {GREEN}

@@ -37,11 +37,11 @@ def test_a_moved_field_forgets_the_one_before() -> None:
 
 def test_what_is_known_is_not_asked_again() -> None:
     wanted = BlockQueue(GRID)
-    wanted.settle(BlockKey(0, 0))
+    wanted.mark_done(BlockKey(0, 0))
     wanted.want(GRID.covering(Box(0, 0, 300, 100)))
     assert (wanted.whole_done, wanted.whole_count) == (1, 3)
     assert _all(wanted) == [(1, 0), (2, 0)]
-    wanted.settle(BlockKey(1, 0))
+    wanted.mark_done(BlockKey(1, 0))
     assert (wanted.whole_done, wanted.under_way) == (2, 1)
 
 
@@ -81,7 +81,7 @@ def test_what_goes_on_is_told() -> None:
         key = wanted.take()
         assert key is not None
         assert not wanted.is_idle
-        wanted.settle(key)
+        wanted.mark_done(key)
     assert wanted.is_idle
     assert (wanted.whole_done, wanted.whole_count) == (2, 2)
 

@@ -163,7 +163,7 @@ class AnnotationsLayer:
     ) -> None:
         """Set what is painted of the annotations."""
         if (is_filled, hidden_classes) != (self._is_filled, self._hidden_classes):
-            self._sheet.make_old()
+            self._sheet.invalidate()
         self._hidden_classes = hidden_classes
         self._is_shown, self._is_filled, self._has_names = is_shown, is_filled, has_names
         self._on_change()
@@ -192,7 +192,7 @@ class AnnotationsLayer:
         lifted = frozenset(ids)
         if lifted != self._lifted:
             changed, self._lifted = lifted ^ self._lifted, lifted
-            self._make_old(self._document.of(changed))
+            self._invalidate(self._document.of(changed))
 
     def paint(self, painter: QPainter, scene: Scene) -> bool:
         """Paint what is in view; return True while more of it is being made."""
@@ -217,7 +217,7 @@ class AnnotationsLayer:
             self._make_all_old()
             return
         both = [(change.before, change.after) for change in step.changes]
-        self._make_old([each for pair in both for each in pair if each is not None])
+        self._invalidate([each for pair in both for each in pair if each is not None])
 
     def _follow_chosen(self) -> None:
         before, self._chosen = self._chosen, self._selection.ids
@@ -225,16 +225,16 @@ class AnnotationsLayer:
         if changed is None or len(changed) > _AT_ONCE:
             self._make_all_old()
         else:
-            self._make_old(self._document.of(changed))
+            self._invalidate(self._document.of(changed))
 
-    def _make_old(self, annotations: Sequence[Annotation]) -> None:
+    def _invalidate(self, annotations: Sequence[Annotation]) -> None:
         for annotation in annotations:
             if not annotation.geometry.is_empty:
-                self._sheet.make_old(Box(*annotation.geometry.bounds), _MARGIN_PX)
+                self._sheet.invalidate(Box(*annotation.geometry.bounds), _MARGIN_PX)
         self._on_change()
 
     def _make_all_old(self) -> None:
-        self._sheet.make_old()
+        self._sheet.invalidate()
         self._on_change()
 
     # A square's picture ----------------------------------------------------------------------

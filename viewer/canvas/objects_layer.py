@@ -78,9 +78,9 @@ class ObjectsLayer:
         """Tell objects apart otherwise; a color for each step of a measurement."""
         self._style = style
         self._colors = [QColor(color) for color in colors] or self._class_colors
-        self._paths.make_old()
-        self._dots.make_old()
-        self._sheet.make_old()
+        self._paths.invalidate()
+        self._dots.invalidate()
+        self._sheet.invalidate()
         self._is_density_old = True
 
     @property
@@ -91,7 +91,7 @@ class ObjectsLayer:
     @is_filled.setter
     def is_filled(self, is_filled: bool) -> None:
         self._is_filled = is_filled
-        self._sheet.make_old()
+        self._sheet.invalidate()
 
     def show_preview(self, key: BlockKey, objects: Objects) -> None:
         """Paint some objects of a block until the map has it; call `refresh` to end it before."""
@@ -107,12 +107,12 @@ class ObjectsLayer:
         """The objects of a block changed."""
         if self._preview is not None and self._preview[0] == key:
             self._preview = None
-        self._paths.make_old(key)
-        self._dots.make_old(key)
+        self._paths.invalidate(key)
+        self._dots.invalidate(key)
         self._density_left[key] = None
         if self._map is not None:
             touched = self._map.grid.core_box(key).grown(self._reach())
-            self._sheet.make_old(touched, _REACH_PX, hurries=False)
+            self._sheet.invalidate(touched, _REACH_PX, hurries=False)
 
     def paint(self, painter: QPainter, scene: Scene) -> bool:
         """Paint what is on screen, as fine as the zoom allows.
@@ -328,8 +328,8 @@ class _Made(Generic[T]):
         self._held: dict[BlockKey, list[tuple[QColor, T]]] = {}
         self._old: set[BlockKey] = set()
 
-    def make_old(self, key: BlockKey | None = None) -> None:
-        """A block, or all of them, are to be made anew."""
+    def invalidate(self, key: BlockKey | None = None) -> None:
+        """Have a block made anew, or all of them."""
         self._old |= self._held.keys() if key is None else {key}
 
     def get(

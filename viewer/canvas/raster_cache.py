@@ -116,10 +116,10 @@ class RasterCache:
         self._held, self._old, self._behind, self._making = {}, set(), None, None
         self._is_all_new, self._ready = False, {}
 
-    def make_old(
+    def invalidate(
         self, box: Box | None = None, margin_px: float = 0.0, *, hurries: bool = True
     ) -> None:
-        """What lies in a level-0 box changed; all, without one, to be shown till it is made.
+        """Have a level-0 box made anew; all, without one. What was made is shown till then.
 
         A change by hand `hurries`: it is made in the next frame where that can be.
         """

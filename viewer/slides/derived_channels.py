@@ -65,7 +65,7 @@ class ChannelHalving:
         """Return values (channels, height, width) and whether they are sound. Raises TileError."""
         with self._turns.turn((place, plane)):
             kept = {channel: self._memory.get((place, plane, channel)) for channel in channels}
-            store = self._store() if self._is_dear(place) else None
+            store = self._store() if self._is_expensive(place) else None
             missing = tuple(channel for channel, values in kept.items() if values is None)
             if store is not None:
                 for channel in missing:
@@ -86,7 +86,7 @@ class ChannelHalving:
             found = [values for each in channels if (values := kept[each]) is not None]
             return np.stack(found), is_sound
 
-    def _is_dear(self, place: Place) -> bool:
+    def _is_expensive(self, place: Place) -> bool:
         return self._levels[place[0]].stored_tiles_per_tile >= KEPT_ON_DISK_FROM
 
     def _from_store(

@@ -291,8 +291,8 @@ class DerivedLevels:
             image = self._memory.get(place)
             if image is not None:
                 return image, True
-            is_dear = origin.level.stored_tiles_per_tile >= KEPT_ON_DISK_FROM
-            store = self._store() if is_dear else None
+            is_expensive = origin.level.stored_tiles_per_tile >= KEPT_ON_DISK_FROM
+            store = self._store() if is_expensive else None
             image = store.get(origin.level, column, row) if store else None
             is_sound = True
             if image is None:

@@ -1,4 +1,4 @@
-"""Tiles of dear derived levels on disk, so that a slide opened again shows them at once.
+"""Tiles of expensive derived levels on disk, so that a slide opened again shows them at once.
 
 They are kept exactly: what is measured on a slide must not depend on whether it was open before.
 """

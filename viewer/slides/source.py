@@ -43,7 +43,7 @@ class Level(msgspec.Struct, frozen=True):
         Level-0 pixels per pixel of this level.
     stored_tiles_per_tile
         How many tiles of the file one tile of this level is made from: 1 for a level of the
-        file, 4 ** k for one that is made here by k halvings. The loader keeps dear tiles from
+        file, 4 ** k for one that is made here by k halvings. The loader keeps expensive tiles from
         blocking cheap ones.
     """
 

@@ -82,7 +82,7 @@ class BlockQueue:
         """Return whether the block is known, or cannot be known."""
         return key in self._settled
 
-    def settle(self, key: BlockKey) -> None:
+    def mark_done(self, key: BlockKey) -> None:
         """Note that a block is known, or cannot be known."""
         self._under_way.discard(key)
         self._whole_left.discard(key)

@@ -233,7 +233,7 @@ class Engine:
             return
         self._listener.on_block(key, result)
         with self._changed:
-            self._agenda.blocks.settle(key)
+            self._agenda.blocks.mark_done(key)
             self._changed.notify_all()
 
     def _correct(self) -> None:
@@ -296,7 +296,7 @@ class Engine:
         for key in self._agenda.blocks.give_back_all():
             self._deaths[key] += 1
             if self._deaths[key] >= _MOST_DEATHS:
-                self._agenda.blocks.settle(key)
+                self._agenda.blocks.mark_done(key)
                 self.on_passing("A part of the slide ends the model's process and is left out.")
         self.on_passing("The model's process ended and is started again.")
 
@@ -331,7 +331,7 @@ class Engine:
 
     def on_unreadable(self, key: BlockKey, sentence: str) -> None:
         self.unreadable += 1
-        self._settle(key)
+        self._mark_done(key)
         self.on_passing(sentence)
 
     def on_result(self, done: Done, read_s: float) -> None:
@@ -343,11 +343,11 @@ class Engine:
         self.timing = self.timing.plus(read_s, done.forward_s, done.cut_s)
         self._known.put(key, done.result, self._made_on)
         self._listener.on_block(key, result)
-        self._settle(key)
+        self._mark_done(key)
 
-    def _settle(self, key: BlockKey) -> None:
+    def _mark_done(self, key: BlockKey) -> None:
         with self._changed:
-            self._agenda.blocks.settle(key)
+            self._agenda.blocks.mark_done(key)
             self._run_computed += 1
             self._changed.notify_all()
         self._tell_progress()
