@@ -20,6 +20,7 @@ from viewer.annotations.kept_geometry import GEOMETRY_SLOT
 from viewer.annotations.storage.packing import packed_all, unpacked_all
 from viewer.ui.annotations.annotation_cells import AUTHOR, COLUMNS, LOCK, NAME, SIZE
 from viewer.ui.annotations.annotation_model import AnnotationModel
+from viewer.ui.annotations.annotations_panel import AnnotationTree
 
 TUMOR, STROMA = AnnotationClass("Tumor", "#c80000"), AnnotationClass("Stroma", "#96c896")
 
@@ -136,6 +137,23 @@ def test_rows_come_in_the_order_of_what_they_show(model: AnnotationModel) -> Non
     sizes = [_text(model, model.index(row, SIZE, parent)) for row in range(7)]
     assert sizes == ["", "90.0°", "174.3°", "3.5 µm", "3.5 µm", "100.0 µm²", "225.0 µm²"]
     assert all(model.id_at(model.index_of(each.id)) == each.id for each in document)
+
+
+def test_the_list_is_never_sorted_by_a_column_that_is_not_shown(qtbot: QtBot) -> None:
+    tree = AnnotationTree()
+    qtbot.addWidget(tree)
+    tree.setModel(model := AnnotationModel(tree))
+    tree.setSortingEnabled(True)
+    held = [_square(5, name=name).signed(by) for name, by in (("a", "Z"), ("b", "Y"))]
+    model.show_document(Document(held), 0.5)
+    tree.resize(700, 300)
+    tree.show()
+    tree.sortByColumn(AUTHOR, Qt.SortOrder.AscendingOrder)
+    assert _shown(model) == {"Tumor (2)": ["b", "a"]}
+    tree.resize(300, 300)
+    qtbot.waitUntil(lambda: tree.isColumnHidden(AUTHOR))
+    assert tree.header().sortIndicatorSection() == NAME
+    assert _shown(model) == {"Tumor (2)": ["a", "b"]}
 
 
 def test_the_filter_finds_by_all_words_and_new_ones_must_pass_it(model: AnnotationModel) -> None:

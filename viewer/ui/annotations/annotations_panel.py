@@ -87,6 +87,8 @@ class AnnotationTree(QTreeView):
         super().resizeEvent(event)
         for column, least_px in _WIDE_PX.items():
             self.setColumnHidden(column, event.size().width() < least_px)
+        if self.isColumnHidden(self.header().sortIndicatorSection()):
+            self.sortByColumn(NAME, Qt.SortOrder.AscendingOrder)  # whose arrow is seen
 
 
 class DescriptionEdit(QPlainTextEdit):
