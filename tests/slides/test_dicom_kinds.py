@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -101,6 +102,31 @@ def test_codecs(
     path = write_slide(tmp_path / "a.dcm", template, picture, encode=encode, syntax=syntax)
     with closing(open_slide(path)) as source:
         assert np.array_equal(read_level(source, 0), picture[0])
+
+
+@pytest.mark.parametrize("kind", ["color", "gray of 16 bits"])
+def test_deflated_frames(
+    tmp_path: Path,
+    template: Path,
+    picture: NDArray[np.uint8],
+    cells: NDArray[np.uint16],
+    kind: str,
+) -> None:
+    """Each frame is deflated for itself, and filled up to an even length."""
+
+    def encode(tile: NDArray[np.uint8]) -> bytes:
+        packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        return packer.compress(tile.tobytes()) + packer.flush()
+
+    values = picture if kind == "color" else cells[:1, :1]
+    path = write_slide(tmp_path / "a.dcm", template, values, encode=encode, syntax=JPEGLSLossless)
+    own = b"1.2.840.10008.1.2.8.1\0"  # which pydicom does not write
+    path.write_bytes(path.read_bytes().replace(JPEGLSLossless.encode(), own))
+    with closing(open_slide(path)) as source:
+        if kind == "color":
+            assert np.array_equal(read_level(source, 0), picture[0])
+        else:
+            assert np.array_equal(source.read_channels(0, 0, 0, (0,))[0], cells[0, 0, :128, :128])
 
 
 def test_jpeg_xl_made_of_jpeg(tmp_path: Path, template: Path, picture: NDArray[np.uint8]) -> None:

@@ -41,10 +41,10 @@ _WSIDICOM_READS = OPENSLIDE_READS.union(
     f"1.2.840.10008.1.2{end}"
     for end in (
         "", ".5", ".4.51", ".4.57", ".4.70", ".4.80", ".4.81", ".4.110", ".4.111", ".4.112",
-        ".4.201", ".4.202", ".4.203",
+        ".4.201", ".4.202", ".4.203", ".8.1",
     )
 )  # fmt: skip
-"""Also implicit little endian, run-length coding, the JPEG family and JPEG XL."""
+"""Also implicit little endian, run lengths, deflated frames, the JPEG family and JPEG XL."""
 
 
 def open_dicom(path: Path, image: int | None = None) -> PlanesSource | None:

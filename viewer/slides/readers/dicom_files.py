@@ -26,6 +26,7 @@ from viewer.slides.dicom_header import (
     header_elements,
 )
 from viewer.slides.readers.dicom_frames import (
+    DEFLATED_FRAMES,
     HALF_CHROMA,
     HTJ2K,
     HTJ2K_BY_RESOLUTION,
@@ -33,6 +34,8 @@ from viewer.slides.readers.dicom_frames import (
     JPEG_XL_OF_JPEG,
     NATIVE,
     PALETTE,
+    RLE,
+    WITHOUT_CODEC,
     FrameFormat,
 )
 
@@ -46,7 +49,7 @@ _LOOKUP_HEADER_BYTES = 1 << 20
 """So much of a file holds its color tables, which have up to 384 KiB."""
 _DESCRIPTORS = (0x00281101, 0x00281102, 0x00281103)
 _TABLES = (0x00281201, 0x00281202, 0x00281203)
-_TAKEN_FOR = {JPEG_XL_OF_JPEG: JPEG_XL, HTJ2K_BY_RESOLUTION: HTJ2K}
+_TAKEN_FOR = {JPEG_XL_OF_JPEG: JPEG_XL, HTJ2K_BY_RESOLUTION: HTJ2K, DEFLATED_FRAMES: RLE}
 """Transfer syntaxes that wsidicom does not take, and those that it takes in their place."""
 _UNREAD_YCBCR = frozenset(("YBR_PARTIAL_422", "YBR_PARTIAL_420"))
 
@@ -90,7 +93,7 @@ def unread_pixels(header: DicomHeader) -> str:
         return f"{header.bits_allocated} bits a sample"
     if header.is_signed:
         return "numbers below 0"
-    if header.samples == 3 and header.transfer_syntax in NATIVE:
+    if header.samples == 3 and header.transfer_syntax in WITHOUT_CODEC:
         is_deep = header.photometric == HALF_CHROMA and header.bits_allocated > 8
         if is_deep or header.photometric in _UNREAD_YCBCR:
             return f"{header.photometric}, uncompressed"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 _ROOT = "1.2.840.10008.1.2"
 NATIVE = frozenset((_ROOT, f"{_ROOT}.1"))
-_RLE = f"{_ROOT}.5"
+RLE = f"{_ROOT}.5"
+DEFLATED_FRAMES = f"{_ROOT}.8.1"
+WITHOUT_CODEC = NATIVE | {DEFLATED_FRAMES}
+"""Transfer syntaxes whose frames hold samples as they are, packed as a whole or not."""
 _JPEG = frozenset(f"{_ROOT}.4.{end}" for end in (50, 51, 57, 70))
 _JPEG_LS = frozenset(f"{_ROOT}.4.{end}" for end in (80, 81))
 HTJ2K, HTJ2K_BY_RESOLUTION = f"{_ROOT}.4.201", f"{_ROOT}.4.202"
@@ -139,11 +143,12 @@ class FrameFormat(msgspec.Struct, frozen=True):
             return values if _has_own_transform(data) else self._as_rgb(values)
         if self.syntax in _JPEG_LS:
             return self._as_rgb(imagecodecs.jpegls_decode(data))
-        if self.photometric == HALF_CHROMA and self.samples == 3 and self.syntax in NATIVE:
-            return self._of_half_chroma(data)
+        if self.photometric == HALF_CHROMA and self.samples == 3 and self.syntax in WITHOUT_CODEC:
+            return self._of_half_chroma(self._inflated(data))
         stored = np.dtype("<u2" if self.bits_allocated > 8 else np.uint8)
         count = self.width_px * self.height_px * self.samples
-        plain = imagecodecs.dicomrle_decode(data, stored) if self.syntax == _RLE else data
+        is_rle = self.syntax == RLE
+        plain = imagecodecs.dicomrle_decode(data, stored) if is_rle else self._inflated(data)
         flat = np.frombuffer(plain, stored)[:count].astype(stored.newbyteorder("="), copy=False)
         if flat.size < count:
             raise ChunkError("its data is cut short")
@@ -155,10 +160,21 @@ class FrameFormat(msgspec.Struct, frozen=True):
         if self.samples == 1:
             return flat.reshape(self.height_px, self.width_px)
         # Run-length coding has each color for itself, whatever the tag says.
-        if self.is_planar or self.syntax == _RLE:
+        if self.is_planar or self.syntax == RLE:
             colors = flat.reshape(self.samples, self.height_px, self.width_px)
             return self._as_rgb(np.moveaxis(colors, 0, 2))
         return self._as_rgb(flat.reshape(self.height_px, self.width_px, self.samples))
+
+    def _inflated(self, data: bytes) -> bytes:
+        """Return samples without their deflate coding, and no more than a frame has."""
+        if self.syntax != DEFLATED_FRAMES:
+            return data
+        samples = self.width_px * self.height_px * self.samples
+        most_bytes = samples * (2 if self.bits_allocated > 8 else 1)
+        try:
+            return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, most_bytes)
+        except zlib.error as error:
+            raise ChunkError(f"its data is damaged ({error})") from error
 
     def _of_half_chroma(self, data: bytes) -> NDArray[Any]:
         """Return RGB of two values of luma, one of Cb and one of Cr for each two pixels."""
