@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.annotations.sets.annotation_set import MY_ANNOTATIONS
 from viewer.ui.annotations.set_history import SetStep
 
 if TYPE_CHECKING:
@@ -16,6 +15,9 @@ if TYPE_CHECKING:
 
 def may_go(entry: SetEntry) -> bool:
     """Return whether the reader may remove a set: each but the first of their own."""
+    # Not above: the window would load with it what names slides by their content.
+    from viewer.annotations.sets.annotation_set import MY_ANNOTATIONS
+
     return entry.is_own and entry.listed.which.key.name != MY_ANNOTATIONS
 
 
