@@ -38,6 +38,7 @@ def test_from_simulated_readers_to_figures(tmp_path: Path) -> None:
     )
     told = json.loads(trained.stdout)
     assert (told["slides"], told["validation_slides"], told["epochs"]) == (2, 1, 3)
+    assert json.loads((tmp_path / "m" / "model.json").read_text())["name"] == "m"
     evaluated = coverslip("evaluate", "behavior", "m", session, *quick, "--json", folder=tmp_path)
     figures = json.loads(evaluated.stdout)
     assert figures["trained_on"] == ["simulated"]

@@ -101,7 +101,7 @@ def test_what_readers_did_teaches_an_agent_that_can_be_replayed(
     assert coverslip("models", "add", bundle).returncode == 0
     out = tmp_path / "walk"
     walk = told(
-        "agent", slides[_TAUGHT], "-o", out, "--policy", "local", "--predictor", "Where to look",
+        "agent", slides[_TAUGHT], "-o", out, "--policy", "local", "--predictor", "predictor",
         "--regions", 2, "--device", "cpu",
     )  # fmt: skip
     assert walk["answer"]

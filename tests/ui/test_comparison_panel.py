@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import shapely
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QStandardItemModel
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QFileDialog, QWidget
 from pytestqt.qtbot import QtBot
 from ui_steps import open_dialog, show_slide
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
+from viewer.annotations.comparison import compare
 from viewer.annotations.document import adding
 from viewer.ui.main_window import MainWindow
+from viewer.ui.projects.comparison_panel import ComparisonPanel
 
 
 def region(name: str, author: str, x0: float, y0: float, x1: float, y1: float) -> Annotation:
@@ -51,7 +54,7 @@ def test_two_authors_on_one_slide(slide_window: MainWindow, qtbot: QtBot) -> Non
     qtbot.waitUntil(lambda: "Tumor" in figures(slide_window))
     assert figures(slide_window)["Tumor"][:4] == ["1", "1", "0.67", "0.50"]
     assert figures(slide_window)["Stroma"][2] == "0.00"
-    assert "They differ in 1 region;" in panel.summary.text()
+    assert "They differ in 1 region: click one below" in panel.summary.text()
     (only,) = panel.model.rows
     assert (only.class_a, only.class_b, only.area_px2) == ("Tumor", "Stroma", 80_000)
     # A click travels there, and the region is drawn.
@@ -65,6 +68,23 @@ def test_two_authors_on_one_slide(slide_window: MainWindow, qtbot: QtBot) -> Non
     assert all(canvas.has_layer(layer) for layer in layers)
     slide_window.commands["panels.comparison"].trigger()
     qtbot.waitUntil(lambda: not any(canvas.has_layer(layer) for layer in layers))
+
+
+@pytest.mark.parametrize(
+    ("drawn", "sentence"),
+    [
+        ([region("Tumor", "Anna", 0, 0, 9, 9)], "Their regions are the same."),
+        ([], "Neither holds a region."),
+    ],
+)
+def test_sets_that_agree_are_said_to_be_the_same(
+    drawn: list[Annotation], sentence: str, qtbot: QtBot
+) -> None:
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    panel = ComparisonPanel(parent)
+    panel.show_comparison(compare(drawn, drawn, reference=shapely.box(0, 0, 99, 99)), None)
+    assert panel.summary.text().endswith(sentence)
 
 
 def test_one_set_alone_is_not_offered_against_itself(

@@ -140,7 +140,8 @@ def train_on(
     """
     if len(examples) < 2:
         raise BehaviorError(
-            "Readings of one slide alone cannot be trained on: one more is needed to judge it by."
+            "Readings of one slide alone cannot be trained on: those of a second slide are needed "
+            "to judge the model by."
         )
     work = out.with_name(f"{out.name}.training")
     work.mkdir(parents=True, exist_ok=True)

@@ -96,7 +96,7 @@ def train_behavior(
     out: Annotated[Path, typer.Option("-o", "--out", help="A new folder for the model.")],
     sessions: _Sessions = None,
     slides: _Slides = None,
-    name: Annotated[str, typer.Option(help="Of the model.")] = "Where to look",
+    name: Annotated[str, typer.Option(help="Of the model; that of its folder by default.")] = "",
     epochs: Annotated[int, typer.Option(help="At most.", min=1, max=100_000)] = 200,
     patience: Annotated[
         int, typer.Option(help="Epochs without progress after which it ends.", min=1)
@@ -118,7 +118,7 @@ def train_behavior(
 
     _use_threads(threads)
     options = TrainingOptions(
-        name=name,
+        name=name or out.absolute().name,
         epochs=epochs,
         patience=patience,
         validation_share=validation,

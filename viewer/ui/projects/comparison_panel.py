@@ -168,7 +168,9 @@ class ComparisonPanel(Panel):
         passed = f" {comparison.passed_over:,} without an area." if comparison.passed_over else ""
         mean = comparison.mean_dice
         overall = "" if math.isnan(mean) else f"Mean Dice of the classes {mean:.2f}. "
-        self.say(f"{overall}They differ in {plural(count, 'region')}; a click travels.{passed}")
+        differ = f"They differ in {plural(count, 'region')}: click one below to go there."
+        same = "Their regions are the same." if comparison.classes else "Neither holds a region."
+        self.say(f"{overall}{differ if count else same}{passed}")
 
     def _class_table(self) -> KeyedTree:
         table = KeyedTree(self)
