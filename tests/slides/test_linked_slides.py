@@ -21,6 +21,9 @@ from viewer.slides.errors import (
     SlideChangedError,
     UnsupportedSlideError,
 )
+from viewer.slides.writing.deidentify import deidentify
+from viewer.slides.writing.errors import WritingError
+from viewer.slides.writing.places import check_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +70,24 @@ def test_a_link_to_a_slide_of_several_files_is_that_slide(
         with pytest.raises(SlideChangedError, match=f"^{link.name} was changed on the disk"):
             linked.read_tile(0, 0, 0)
         assert real.read_tile(0, 0, 0).any()
+
+
+def test_all_files_of_a_linked_slide_are_copied_without_texts(
+    tmp_path: Path, shared_slide: Callable[[str], Path]
+) -> None:
+    path = dicom(tmp_path / "archive", shared_slide)
+    link = tmp_path / "links" / "a.dcm"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    counts = []
+    for source, name in ((path, "copy"), (link, "copy of the link")):
+        out = tmp_path / name
+        deidentify(source, out)
+        counts.append(len(list(out.glob("*.dcm"))))
+    assert counts[0] == counts[1] > 0
+    check_place(link, link.with_name("b.dcm"), overwrite=False)  # beside the link, all may be
+    with pytest.raises(WritingError, match="lies in the place of the slide itself"):
+        check_place(link, max(path.parent.iterdir()), overwrite=True)
 
 
 def test_a_link_to_a_folder_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from viewer.slides.access_errors import access_error
 from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
 from viewer.slides.errors import SlideError
 from viewer.slides.remote.address import is_address
-from viewer.slides.slide_files import slide_files
+from viewer.slides.slide_files import home_of, slide_files
 from viewer.slides.tiff_words import TIFF_MAGIC
 from viewer.slides.writing.deidentifying.directory_bounds import check_directories
 from viewer.slides.writing.deidentifying.level_check import LevelCheck
@@ -109,7 +109,7 @@ def _deidentified(slide: Path, out: Path, *, overwrite: bool, watch: Watch) -> t
         if is_dicom_slide(slide):
             target = in_folder(out, "")
             check_place(slide, target, overwrite=overwrite)
-            return target, _deidentified_dicom(slide, target, watch)
+            return target, _deidentified_dicom(home_of(slide), target, watch)
         if slide.is_dir():
             raise UnknownKindError(_refusal(slide))
         with open_regular(slide) as file:

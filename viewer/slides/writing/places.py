@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from viewer.policy import policy
 from viewer.slides.remote.address import foreign_address_problem, is_address
-from viewer.slides.slide_files import slide_files
+from viewer.slides.slide_files import home_of, slide_files
 from viewer.slides.slide_folders import folder_kind
 from viewer.slides.writing.errors import OutputExistsError, WritingError
 
@@ -58,6 +58,7 @@ def check_place(source: Path, out: Path, *, overwrite: bool) -> None:
         raise WritingError("OUT is an address: slides are written to folders of this machine only.")
     files: tuple[Path, ...] = ()
     if not is_address(source):
+        source = home_of(source)
         files = (source,) if source.is_dir() else slide_files(source)
     if _is_of_source(files, out) or (source.is_dir() and _is_within(out, source)):
         raise WritingError(
