@@ -102,7 +102,7 @@ class SlideCanvas(StreamedWidget):
         if self._source is None or self._look.is_plain:
             return square_of(self._tile_layer, self._scene, at, side_px)
         if self._stored_pixels is None:
-            self._stored_pixels = StoredPixels(self._source)
+            self._stored_pixels = StoredPixels(self._source, self.scaler)
         return self._stored_pixels.square(self._scene, at, side_px)
 
     def set_scale_bar_visible(self, visible: bool) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from viewer.canvas.layer import Scene
+    from viewer.canvas.tile_scaling import TileScaler
     from viewer.slides.source import SlideSource
     from viewer.tiles.cache import TileKey
 
@@ -40,10 +41,16 @@ def square_of(layer: TileLayer, scene: Scene, at: Point, side_px: int) -> QImage
 
 
 class StoredPixels:
-    """Tiles of one slide without any adjustment, read when asked for; `close` frees them."""
+    """Tiles of one slide without any adjustment, read when asked for; `close` frees them.
 
-    def __init__(self, source: SlideSource) -> None:
-        self._layer = TileLayer()
+    Parameters
+    ----------
+    scaler
+        That of the canvas: Qt would paint other pixels.
+    """
+
+    def __init__(self, source: SlideSource, scaler: TileScaler | None) -> None:
+        self._layer = TileLayer(scaler)
         self._came = threading.Event()
         prepare = TilePreparer(DisplayTransform(DisplaySettings()))
         self._loader = TileLoader(
@@ -55,7 +62,8 @@ class StoredPixels:
         """Return a square as the canvas would show it unadjusted; None while it is being read."""
         keys = self._wanted(scene, at, side_px)
         if not all(map(self._loader.is_settled, keys)):
-            self._loader.request(TilePlan(keys[0].level, keys, (), ()))
+            # Copies are made where those of the canvas are: this thread scales off by one.
+            self._loader.request(TilePlan(keys[0].level, keys, (), (), shrinks=True))
             if not self._wait(keys):
                 return None
         for key in keys:
