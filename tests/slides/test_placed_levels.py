@@ -1,4 +1,4 @@
-"""Levels of an OME-Zarr that do not lie over the whole image are left out, which is said."""
+"""Levels that do not lie over the whole image are left out, which is said."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pydicom
 import pytest
+from dicom_steps import run_lengths, write_slide
+from pydicom.uid import RLELossless
 from zarr_steps import pyramid, write_image
 
 from viewer.slides import open_slide
-from viewer.slides.ngff.placed_levels import LEVELS_LEFT_OUT
+from viewer.slides.level_places import LEVELS_LEFT_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,3 +93,35 @@ def test_the_levels_after_one_that_is_padded_are_kept(tmp_path: Path) -> None:
     with closing(open_slide(path)) as source:
         assert [level.width_px for level in of_file(source)] == [420, 105]
         assert LEVELS_LEFT_OUT in source.info.notes
+
+
+@pytest.mark.parametrize(
+    ("second", "is_kept"),
+    [
+        (HALF, True),
+        (np.pad(HALF, ((0, 0), (0, 106), (0, 46))), False),
+        (HALF[:, :, :100], False),
+        (FULL[:, :, ::2], False),
+    ],
+)
+def test_levels_of_dicom(
+    tmp_path: Path,
+    shared_slide: Callable[[str], Path],
+    second: NDArray[np.uint8],
+    is_kept: bool,
+) -> None:
+    """Their pixels are half the size, whatever they show."""
+    template = shared_slide("slides/sm_image.dcm")
+    for name, values, step in (("a.dcm", FULL, 1), ("b.dcm", second, 2)):
+        picture = np.moveaxis(values, 0, 2)[np.newaxis]
+        path = write_slide(
+            tmp_path / name, template, picture, encode=run_lengths, syntax=RLELossless
+        )
+        slide = pydicom.dcmread(path)
+        measures = slide.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+        measures.PixelSpacing = [0.0005 * step, 0.0005 * step]
+        slide.save_as(path)
+    with closing(open_slide(tmp_path / "a.dcm")) as source:
+        sizes = [(level.width_px, level.height_px) for level in of_file(source)]
+        assert sizes == [(420, 300), *([second.shape[:0:-1]] if is_kept else [])]
+        assert (LEVELS_LEFT_OUT in source.info.notes) is not is_kept

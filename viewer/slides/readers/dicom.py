@@ -15,6 +15,7 @@ from viewer.limits import LimitError
 from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
 from viewer.slides.dicom_folder import OPENSLIDE_READS, checked_series
 from viewer.slides.errors import DamagedSlideError, UnsupportedSlideError, check_image
+from viewer.slides.level_places import LEVELS_LEFT_OUT, has_one_step, is_over
 from viewer.slides.readers.dicom_files import (
     check_elements,
     frame_format,
@@ -158,14 +159,15 @@ def source_of_slide(
     format_of
         Tells of image data of wsidicom how its frames are stored.
     """
-    levels = [slide.pyramid.get(index) for index in sorted(slide.pyramid.pyramid_indices)]
+    stored_levels = [slide.pyramid.get(at) for at in sorted(slide.pyramid.pyramid_indices)]
+    levels = [each for each in stored_levels if _is_placed(stored_levels[0], each)]
     stacks = [plane_stack(level, format_of) for level in levels]
     base = levels[0]
     _, stored = next(iter(stacks[0].planes.values()))
     heights = sorted({z for z, _ in stacks[0].planes})
     paths = list(dict.fromkeys(name for _, name in stacks[0].planes))
     is_rgb = stored.is_rgb
-    notes: list[str] = []
+    notes = [LEVELS_LEFT_OUT] if len(levels) < len(stored_levels) else []
     if is_rgb and stored.bits_stored > 8 and stored.palette is None:
         notes.append(f"Its colors have {stored.bits_stored} bits a sample; 8 of them are shown.")
     if stored.photometric == INVERTED:
@@ -208,6 +210,19 @@ def source_of_slide(
     )
     finest = stacks[0].grid
     return PlanesSource(path, info, tuple(each.grid.level(finest) for each in stacks), reader)
+
+
+def _is_placed(base: Any, level: Any) -> bool:
+    """Return whether a level of wsidicom lies over the whole slide, by its pixel size."""
+    whole, size = base.size, level.size
+    if not has_one_step((whole.width, whole.height), (size.width, size.height)):
+        return False
+    finest, own = base.mpp, level.mpp
+    if finest is None or own is None or not finest.width > 0 or not finest.height > 0:
+        return True
+    return is_over(whole.width, size.width, own.width / finest.width) and is_over(
+        whole.height, size.height, own.height / finest.height
+    )
 
 
 class OpticalPath(msgspec.Struct, frozen=True):
