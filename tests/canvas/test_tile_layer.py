@@ -177,6 +177,19 @@ def test_no_pixel_is_left_out_of_a_copy(monkeypatch: pytest.MonkeyPatch, is_load
     assert abs(copy[:, :, :3].reshape(64, 3, 180, 3).mean(axis=1) - 0.75 * 255).max() <= 1
 
 
+def test_copies_are_the_same_whatever_was_painted_before_opencv_came(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (256, 256, 4), np.uint8)
+    early, late = (TilePicture(screen_to_qimage(values)) for _ in range(2))
+    with monkeypatch.context() as before:
+        before.setattr(opencv, "is_loaded", lambda: False)
+        by_qt = early.pixels_for(150).values.copy()
+    expected = late.pixels_for(150).values
+    assert (by_qt != expected).any()
+    assert (early.pixels_for(150).values == expected).all()
+
+
 def test_a_tile_in_motion_is_painted_from_the_copy_that_is_at_hand() -> None:
     picture = TilePicture(QImage(256, 256, QImage.Format.Format_RGB32))
     assert picture.sized_for(64, in_motion=True).width() == 256

@@ -89,8 +89,8 @@ class TilePicture(QImage):
         """In places so wide the copy is as sharp, or sharper."""
 
     def finish(self) -> None:
-        """Make the copy."""
-        if self._copy is None:
+        """Make the copy; once OpenCV is there all are its, so that tools find the same colors."""
+        if self._copy is None or (not self._copy.is_opencvs and opencv.is_loaded()):
             self._copy = _Copy.of(self)
 
     def is_finished_for(self, width_px: int) -> bool:
@@ -128,12 +128,15 @@ class _Copy(NamedTuple):
     image: QImage
     pixels: TilePixels
     memory: ScreenImage
+    is_opencvs: bool
+    """Qt rounds otherwise."""
 
     @classmethod
     def of(cls, tile: QImage) -> _Copy:
         width, height = _size_of_copy(tile)
         memory = warm_pixels((height, width, _SCREEN_CHANNELS))
-        if opencv.is_loaded():
+        is_opencvs = opencv.is_loaded()
+        if is_opencvs:
             import cv2
 
             cv2.resize(pixels_of(tile), (width, height), memory, 0, 0, cv2.INTER_AREA)
@@ -142,7 +145,7 @@ class _Copy(NamedTuple):
             scaled = tile.scaled(width, height, mode=smooth)
             memory[...] = pixels_of(scaled)
         image = screen_to_qimage(memory)
-        return cls(image, TilePixels.of(image), memory)
+        return cls(image, TilePixels.of(image), memory, is_opencvs)
 
 
 def _size_of_copy(tile: QImage) -> tuple[int, int]:
