@@ -116,6 +116,12 @@ def test_tab_goes_through_the_stages_and_a_new_one_is_named_at_once(
     box = dialog.table.item(0, 3)
     assert box is not None
     assert box.data(Qt.ItemDataRole.AccessibleTextRole) == "Hide names of slides"
+    # On a low screen it scrolls; its fields do not lie on one another.
+    dialog.resize(620, 330)
+    qtbot.waitUntil(lambda: dialog.height() == 330)
+    assert dialog.file.geometry().bottom() < dialog.passphrase.geometry().top()
+    assert dialog.passphrase.height() >= dialog.passphrase.minimumSizeHint().height()
+    assert dialog.table.height() >= 120
     dialog.reject()
     dialog.deleteLater()
 

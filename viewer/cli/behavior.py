@@ -17,6 +17,7 @@ from viewer.cli.output import (
     print_record,
     print_table,
 )
+from viewer.cli.teaching_options import name_of
 from viewer.plurals import plural
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def train_behavior(
 
     _use_threads(threads)
     options = TrainingOptions(
-        name=name or out.absolute().name,
+        name=name_of(name, out),
         epochs=epochs,
         patience=patience,
         validation_share=validation,

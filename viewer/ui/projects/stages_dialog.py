@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 from viewer.signing.sealing import SHORTEST_PASSPHRASE
 from viewer.studies.stages import HIDDEN, HIDDEN_TEXTS, Hidden, Stage
 from viewer.ui.file_dialogs import ALL_FILES, ask_new_file
+from viewer.ui.widgets import ScrollColumn
 
 if TYPE_CHECKING:
     from viewer.studies.project import Project
@@ -36,6 +37,9 @@ _HEADS: dict[Hidden, str] = {
     "labels": "Labels",
     "earlier": "Earlier",
 }
+_WIDTH_PX, _TABLE_PX = 620, 120
+_REST_PX = 80
+"""Margins, the line of a problem, and the frame of the window."""
 _NAME, _READERS = 0, len(HIDDEN) + 1
 _SENTENCE = (
     "Readers go through the stages in this order. Check what is hidden in each. What readers draw "
@@ -76,6 +80,7 @@ class StagesDialog(QDialog):
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
         self.table.setTabKeyNavigation(False)  # else Tab never leaves the table
+        self.table.setMinimumHeight(_TABLE_PX)
         self.table.setAccessibleName("Stages and what each hides")
         self.add = QPushButton("&Add stage", self)
         self.remove = QPushButton("&Remove stage", self)
@@ -110,7 +115,7 @@ class StagesDialog(QDialog):
         self.browse.clicked.connect(self._ask_file)
         for edit in (self.file, self.passphrase, self.again):
             edit.textChanged.connect(self.problem.clear)  # what was missing may be there now
-        self.setMinimumWidth(620)
+        self.setMinimumWidth(_WIDTH_PX)
 
     def add_stage(self, stage: Stage) -> None:
         """Add a row."""
@@ -201,7 +206,9 @@ class StagesDialog(QDialog):
         )
 
     def _lay_out(self, buttons: QDialogButtonBox) -> None:
-        layout = QVBoxLayout(self)
+        body = QWidget(self)
+        layout = QVBoxLayout(body)
+        layout.setContentsMargins(0, 0, 0, 0)
         row = QHBoxLayout()
         for widget in (self.add, self.remove):
             row.addWidget(widget)
@@ -224,8 +231,12 @@ class StagesDialog(QDialog):
         else:
             for widget in (self.file, self.browse, self.passphrase, self.again):
                 widget.hide()
-        layout.addWidget(self.problem)
-        layout.addWidget(buttons)
+        outer = QVBoxLayout(self)
+        for widget in (ScrollColumn(body, self), self.problem, buttons):
+            outer.addWidget(widget)
+        rest_px = buttons.sizeHint().height() + _REST_PX
+        room_px = self.screen().availableGeometry().height() - _REST_PX
+        self.resize(_WIDTH_PX, min(layout.totalHeightForWidth(_WIDTH_PX) + rest_px, room_px))
 
 
 def _wrapped(text: str, parent: QWidget) -> QLabel:
