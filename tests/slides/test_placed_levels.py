@@ -96,27 +96,30 @@ def test_the_levels_after_one_that_is_padded_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("second", "is_kept"),
+    ("second", "reader", "is_kept"),
     [
-        (HALF, True),
-        (np.pad(HALF, ((0, 0), (0, 106), (0, 46))), False),
-        (HALF[:, :, :100], False),
-        (FULL[:, :, ::2], False),
+        (HALF, "OpenSlide", True),
+        (HALF, "wsidicom", True),
+        (np.pad(HALF, ((0, 0), (0, 106), (0, 46))), "OpenSlide", False),
+        (np.pad(HALF, ((0, 0), (0, 106), (0, 46))), "wsidicom", False),
+        (HALF[:, :, :100], "wsidicom", False),
+        (np.pad(HALF, ((0, 0), (0, 30), (0, 42))), "wsidicom", False),  # by its pixel size alone
+        (FULL[:, :, ::2], "OpenSlide", False),
     ],
 )
 def test_levels_of_dicom(
     tmp_path: Path,
     shared_slide: Callable[[str], Path],
     second: NDArray[np.uint8],
+    reader: str,
     is_kept: bool,
 ) -> None:
     """Their pixels are half the size, whatever they show."""
+    coding = {"encode": run_lengths, "syntax": RLELossless} if reader == "wsidicom" else {}
     template = shared_slide("slides/sm_image.dcm")
     for name, values, step in (("a.dcm", FULL, 1), ("b.dcm", second, 2)):
         picture = np.moveaxis(values, 0, 2)[np.newaxis]
-        path = write_slide(
-            tmp_path / name, template, picture, encode=run_lengths, syntax=RLELossless
-        )
+        path = write_slide(tmp_path / name, template, picture, **coding)
         slide = pydicom.dcmread(path)
         measures = slide.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
         measures.PixelSpacing = [0.0005 * step, 0.0005 * step]

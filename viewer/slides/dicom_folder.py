@@ -11,6 +11,7 @@ from viewer.slides.companions import check_no_pipes
 from viewer.slides.dicom_first_frame import misleads_openslide
 from viewer.slides.dicom_header import UNREAD_SYNTAXES, dicom_header
 from viewer.slides.errors import IncompleteSlideError, UnsupportedSlideError, check_image
+from viewer.slides.level_places import has_one_step
 from viewer.slides.source import ImageEntry
 from viewer.suffixes import SUFFIXES
 
@@ -70,7 +71,12 @@ class DicomSeries(msgspec.Struct, frozen=True):
     @property
     def needs_more(self) -> bool:
         """Return whether OpenSlide refuses the slide, or shows a part of it only."""
-        return any(_needs_more(path, header) for path, header in self.files)
+        if any(_needs_more(path, header) for path, header in self.files):
+            return True
+        # OpenSlide stretches levels of other proportions.
+        whole_px = self.size_px
+        sizes = {(each.columns, each.rows) for _, each in self.volumes}
+        return any(min(size) > 0 and not has_one_step(whole_px, size) for size in sizes)
 
     def entry(self, index: int) -> ImageEntry:
         """Return the series as one of the images of its folder."""

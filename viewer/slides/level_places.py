@@ -39,4 +39,5 @@ def is_over(whole_px: int, side_px: int, step: float, begins_px: float | None = 
 
 def _steps(whole_px: int, side_px: int) -> tuple[float, float]:
     """Return the least and most full-size pixels that one of a level may be, by its shape."""
-    return whole_px / (side_px + _ROUNDED_PX), whole_px / max(side_px - _ROUNDED_PX, 0.5)
+    off_px = max(_ROUNDED_PX, _ROUNDED * side_px)
+    return whole_px / (side_px + off_px), whole_px / max(side_px - off_px, 0.5)
