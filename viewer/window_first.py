@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
 _EVERY_S = 0.002
 """Work between two looks at whether the window has answered, and until it is late."""
@@ -122,7 +122,7 @@ def _wait() -> None:
 
 
 @contextlib.contextmanager
-def drawing_in_motion() -> Iterator[None]:
+def drawing_in_motion() -> Generator[None]:
     """Have threads wait in `wait_for_frame` until a frame is drawn that another follows at once.
 
     To draw takes hundreds of calls that leave the interpreter's lock to others, and each waits for
