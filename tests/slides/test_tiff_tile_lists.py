@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import sys
 from array import array
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import msgspec
 import numpy as np
 import pytest
+import tifffile
 
 from viewer.slides.errors import DamagedSlideError, SlideError, TileError
 from viewer.slides.opening_here import open_here
@@ -143,10 +145,30 @@ def test_a_tile_beyond_the_end_is_told_and_the_others_are_read(
     offsets[41] = 1 << 40
     _write(path, 40, offsets)
     for source in (open_here(path), open_isolated(path, pool=pool)):
+        note = "The file is cut short: 1 of its 1,600 tiles or strips end beyond it."
+        assert note in source.info.notes
         with pytest.raises(TileError, match="the file ends before"):
             source.read_tile(0, 1, 1)
         assert source.read_tile(0, 1, 0).shape == (_TILE_PX, _TILE_PX, 3)
         source.close()
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9, 1.0])
+@pytest.mark.parametrize("more", [{"tile": (128, 128)}, {"rowsperstrip": 16}])
+def test_a_file_that_begins_with_its_directory_and_is_cut_short_says_so(
+    tmp_path: Path, share: float, more: dict[str, Any]
+) -> None:
+    path = tmp_path / "cut.tif"
+    tifffile.imwrite(path, np.full((1024, 1024, 3), 90, np.uint8), photometric="rgb", **more)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    source = open_here(path)
+    notes = [note for note in source.info.notes if "cut short" in note]
+    source.close()
+    lost = math.ceil((1 - share) * 64)
+    assert notes == (
+        [f"The file is cut short: {lost} of its 64 tiles or strips end beyond it."] * (share < 1)
+    )
 
 
 def test_a_list_that_the_file_cannot_hold_is_refused(tmp_path: Path) -> None:

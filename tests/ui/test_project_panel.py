@@ -314,7 +314,7 @@ def test_another_slide_in_the_place_of_one_is_said_and_that_one_looked_for(
     make_slide(place, 77)
     with qtbot.waitSignal(pane.opened, timeout=20_000):
         pane.open(place)
-    assert pane.bars.notice.isVisible()
+    qtbot.waitUntil(pane.bars.notice.isVisible)
     said = pane.bars.notice.sentence.text()
     assert said.startswith("This is not the slide that the project lists as 2.png: another lies in")
     if is_near:

@@ -52,6 +52,7 @@ from viewer.slides.readers.tiff.page_tags import state_photometric
 from viewer.slides.readers.tiff.profile_beside import profiles_beside
 from viewer.slides.readers.tiff.refusals import check_readable
 from viewer.slides.readers.tiff.stack_axes import ImageStack, hidden_channels, stack_axes
+from viewer.slides.readers.tiff.tile_lists import cut_note
 from viewer.slides.readers.turning import UPRIGHT, upright_size
 from viewer.slides.remote.ranged import ranges_of
 from viewer.slides.resolution import scale_doubt
@@ -165,6 +166,7 @@ def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) ->
     profile = icc_profile(page)
     notes = (
         *image.hidden,
+        cut_note(page for level in image.levels for page in level.pages),
         sample_note(page),
         *(() if is_channels else (*colors.notes, stretch_note(page, colors.samples))),
         *(hidden_channels(image.stack, len(image.levels[0].pages)) if axes.is_rgb else ()),

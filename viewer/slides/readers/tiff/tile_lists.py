@@ -16,9 +16,10 @@ from tifffile import TiffFileError, TiffTag
 from viewer.slides.readers.tiff.errors import ChunkError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
+    from tifffile import TiffPage
 
 _LISTS = frozenset((273, 279, 324, 325))
 """Offsets and byte counts, of strips and of tiles."""
@@ -39,6 +40,21 @@ def as_int64(values: Sequence[int]) -> NDArray[np.int64]:
     if len(numbers) and numbers.max() > _MOST:
         raise ChunkError("the list of its tiles is damaged")
     return numbers.view(np.int64) if numbers.itemsize == 8 else numbers.astype(np.int64)
+
+
+def cut_note(pages: Iterable[TiffPage]) -> str:
+    """Return a sentence where tiles or strips of pages lie beyond the end of their file, or ""."""
+    lost = count = 0
+    for page in pages:
+        offsets, sizes = as_int64(page.dataoffsets), as_int64(page.databytecounts)
+        known = min(len(offsets), len(sizes))
+        offsets, sizes = offsets[:known], sizes[:known]
+        is_stored = (offsets > 0) & (sizes > 0)
+        count += np.count_nonzero(is_stored)
+        lost += np.count_nonzero(is_stored & (offsets > page.parent.filehandle.size - sizes))
+    if not lost:
+        return ""
+    return f"The file is cut short: {lost:,} of its {count:,} tiles or strips end beyond it."
 
 
 def _read_packed(
