@@ -77,6 +77,8 @@ def _at_size(
     likeness = min(_likeness(canvas, downsample) for downsample in (1.3, 1.7, 2.9))
     what = f"{width} x {height} zoom, SSIM to the frame at rest"
     figures.append(Figure("paint", what, likeness, "", _LEAST_SSIM, at_least=True))
+    assert canvas.loader is not None
+    canvas.loader.close()  # all of it, before the interpreter ends
     canvas.clear()
     canvas.close()
     return figures
