@@ -16,6 +16,7 @@ from pytestqt.qtbot import QtBot
 from scaled_tiles import load_scaling
 from skimage.metrics import structural_similarity
 
+from viewer import warm_memory
 from viewer.canvas import opencv
 from viewer.canvas.canvas import SlideCanvas
 from viewer.canvas.tile_picture import (
@@ -28,6 +29,7 @@ from viewer.geometry import Point, View
 from viewer.slides import open_slide
 from viewer.tiles.cache import TileCache, TileKey
 from viewer.tiles.display import DisplaySettings, DisplayTransform
+from viewer.warm_memory import WarmMemory
 
 _MOVES = ((22, 9), (-130, 70), (0, -301), (333, 0), (-5, -5), (601, 20), (-40, 399), (7, -500))
 
@@ -188,6 +190,20 @@ def test_copies_are_the_same_whatever_was_painted_before_opencv_came(
     expected = late.pixels_for(150).values
     assert (by_qt != expected).any()
     assert (early.pixels_for(150).values == expected).all()
+
+
+def test_a_copy_takes_none_of_the_memory_that_waits_for_tiles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    memory = WarmMemory()
+    monkeypatch.setattr(warm_memory._of_thread, "memory", memory)
+    pixels = warm_memory.warm_pixels((256, 256, 4))
+    picture = TilePicture(screen_to_qimage(pixels))
+    memory.add()
+    ready = list(memory._ready)
+    assert ready
+    picture.finish()
+    assert list(map(id, memory._ready)) == list(map(id, ready))
 
 
 def test_a_tile_in_motion_is_painted_from_the_copy_that_is_at_hand() -> None:

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 
 from viewer.canvas import opencv
+from viewer.huge_pages import HugePages
 from viewer.tiles.plan import COPY_SUFFICES
 from viewer.warm_memory import warm_pixels
 
@@ -23,6 +24,8 @@ _COPY_SIDE = 3 / 4
 """How wide the copy of a tile is."""
 _PIXEL_BYTES = _SCREEN_CHANNELS = 4
 _CACHE_LINE_BYTES = 64
+_copies = HugePages()
+"""What the copies of tiles lie in."""
 
 
 def rgb_to_qimage(rgb: RgbImage) -> QImage:
@@ -134,7 +137,8 @@ class _Copy(NamedTuple):
     @classmethod
     def of(cls, tile: QImage) -> _Copy:
         width, height = _size_of_copy(tile)
-        memory = warm_pixels((height, width, _SCREEN_CHANNELS))
+        # Not of `warm_pixels`, which has memory ready for tiles as they are.
+        memory = _copies.array(_PIXEL_BYTES * width * height).reshape(height, width, -1)
         is_opencvs = opencv.is_loaded()
         if is_opencvs:
             import cv2
