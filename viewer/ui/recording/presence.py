@@ -14,8 +14,6 @@ from viewer.ui.user_input import INPUTS
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
 
-    from viewer.ui.slides.split_view import SplitView
-
 Place = Literal["slide", "panel", "dialog", "elsewhere"]
 
 _INPUT_GAP_S = 0.1
@@ -23,14 +21,20 @@ _INPUT_GAP_S = 0.1
 
 
 class Presence(QObject):
-    """Watches one window, and the input to any window of the program while it is started."""
+    """Watches one window, and the input to any window of the program while it is started.
+
+    Parameters
+    ----------
+    panes
+        What shows slides in that window, which may go before this does.
+    """
 
     input_came = Signal()
     """The reader touched mouse, pen or keys in any window, panel or dialog of the program."""
     place_changed = Signal(object)
     """The new Place."""
 
-    def __init__(self, panes: SplitView, parent: QObject) -> None:
+    def __init__(self, panes: QWidget, parent: QObject) -> None:
         super().__init__(parent)
         self._panes = panes
         self._logged_s = 0.0
@@ -40,6 +44,7 @@ class Presence(QObject):
         self._settle = QTimer(self, singleShot=True, interval=0)
         self._settle.timeout.connect(self._look)
         panes.window().installEventFilter(self)
+        panes.destroyed.connect(self._leave)
         application = QApplication.instance()
         assert isinstance(application, QApplication)
         self._application = application
@@ -66,6 +71,12 @@ class Presence(QObject):
         elif kind in (QEvent.Type.WindowActivate, QEvent.Type.WindowDeactivate):
             self._on_focus_changed()
         return False
+
+    def _leave(self) -> None:
+        """Look no more where the keyboard is, as in a window that was closed."""
+        self._settle.stop()
+        self._application.focusChanged.disconnect(self._on_focus_changed)
+        self._application.focusWindowChanged.disconnect(self._on_focus_changed)
 
     def _on_focus_changed(self, *_: object) -> None:
         if QApplication.activeWindow() is None:

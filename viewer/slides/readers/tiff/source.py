@@ -48,6 +48,7 @@ from viewer.slides.readers.tiff.page_colors import (
     with_likely_fourth,
     with_range,
 )
+from viewer.slides.readers.tiff.page_repairs import repaired
 from viewer.slides.readers.tiff.page_tags import state_photometric
 from viewer.slides.readers.tiff.profile_beside import profiles_beside
 from viewer.slides.readers.tiff.refusals import check_readable
@@ -166,7 +167,7 @@ def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) ->
     profile = icc_profile(page)
     notes = (
         *image.hidden,
-        cut_note(page for level in image.levels for page in level.pages),
+        cut_note(repaired(page) for level in image.levels for page in level.pages),
         sample_note(page),
         *(() if is_channels else (*colors.notes, stretch_note(page, colors.samples))),
         *(hidden_channels(image.stack, len(image.levels[0].pages)) if axes.is_rgb else ()),
