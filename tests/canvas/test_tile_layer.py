@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -190,6 +191,16 @@ def test_copies_are_the_same_whatever_was_painted_before_opencv_came(
     expected = late.pixels_for(150).values
     assert (by_qt != expected).any()
     assert (early.pixels_for(150).values == expected).all()
+
+
+def test_copies_are_the_same_whichever_thread_makes_them() -> None:
+    values = np.random.default_rng(0).integers(0, 256, (256, 256, 4), np.uint8)
+    here, there = (TilePicture(screen_to_qimage(values)) for _ in range(2))
+    worker = threading.Thread(target=there.finish)
+    worker.start()
+    worker.join()
+    opencv.be_quick()  # as a thread is once it has scaled a tile
+    assert (here.pixels_for(150).values == there.pixels_for(150).values).all()
 
 
 def test_a_copy_takes_none_of_the_memory_that_waits_for_tiles(

@@ -62,8 +62,7 @@ class StoredPixels:
         """Return a square as the canvas would show it unadjusted; None while it is being read."""
         keys = self._wanted(scene, at, side_px)
         if not all(map(self._loader.is_settled, keys)):
-            # Copies are made where those of the canvas are: this thread scales off by one.
-            self._loader.request(TilePlan(keys[0].level, keys, (), (), shrinks=True))
+            self._loader.request(TilePlan(keys[0].level, keys, (), ()))
             if not self._wait(keys):
                 return None
         for key in keys:

@@ -105,19 +105,20 @@ class TilePicture(QImage):
 
         In motion, where a frame is soon gone, none is made that is not at hand.
         """
-        if width_px > self._shrunk_px:
-            return self
-        if not in_motion:
-            self.finish()
-        return self if self._copy is None else self._copy.image
+        copy = self._copy_for(width_px, in_motion=in_motion)
+        return self if copy is None else copy.image
 
     def pixels_for(self, width_px: int, *, in_motion: bool = False) -> TilePixels:
         """Return the pixels of `sized_for`, valid as long as this is."""
+        copy = self._copy_for(width_px, in_motion=in_motion)
+        return self._pixels if copy is None else copy.pixels
+
+    def _copy_for(self, width_px: int, *, in_motion: bool) -> _Copy | None:
         if width_px > self._shrunk_px:
-            return self._pixels
+            return None
         if not in_motion:
             self.finish()
-        return self._pixels if self._copy is None else self._copy.pixels
+        return self._copy
 
     def total_bytes(self) -> int:
         """Return the memory of both, once the copy is made."""
@@ -143,6 +144,7 @@ class _Copy(NamedTuple):
         if is_opencvs:
             import cv2
 
+            opencv.be_quick()  # or threads would round differently
             cv2.resize(pixels_of(tile), (width, height), memory, 0, 0, cv2.INTER_AREA)
         else:
             smooth = Qt.TransformationMode.SmoothTransformation
