@@ -173,6 +173,15 @@ def test_a_file_of_the_slide_that_comes_later_is_shown_once_it_is_opened_again(
     assert "label" in pane.source.info.associated
 
 
+def _open_again(window: MainWindow, path: Path, qtbot: QtBot) -> None:
+    """Open a slide that was changed, and click on what is said of it."""
+    pane = window.panes.active
+    window.open_paths([path])
+    qtbot.waitUntil(pane.bars.notice.isVisible)
+    with qtbot.waitSignal(pane.opened):
+        qtbot.mouseClick(pane.bars.notice.button, Qt.MouseButton.LeftButton)
+
+
 def test_what_was_drawn_on_the_file_before_it_changed_is_said_and_copied(
     window: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
@@ -180,14 +189,11 @@ def test_what_was_drawn_on_the_file_before_it_changed_is_said_and_copied(
     path = tmp_path / "S-1.tif"
     _write(path, 200)
     show_slide(window, path, qtbot)
-    annotations, pane = window.annotations, window.panes.active
+    annotations = window.annotations
     opened_annotations(window, qtbot).do(adding("Box", [Annotation(shapely.box(10, 10, 60, 60))]))
     assert not annotations.banner.isVisible()
     _write(path, 50)
-    window.open_paths([path])
-    qtbot.waitUntil(pane.bars.notice.isVisible)
-    with qtbot.waitSignal(pane.opened):
-        qtbot.mouseClick(pane.bars.notice.button, Qt.MouseButton.LeftButton)
+    _open_again(window, path, qtbot)
     assert len(opened_annotations(window, qtbot).document) == 0
     qtbot.waitUntil(annotations.banner.isVisible)
     assert annotations.banner.sentence.text() == (
@@ -209,10 +215,7 @@ def test_what_was_drawn_on_the_file_before_it_changed_is_said_and_copied(
         assert held_before(source) == source.info.identity  # from now on it is this one
     # What was there before is there again, with its annotations, if the file is put back.
     _write(path, 200)
-    window.open_paths([path])
-    qtbot.waitUntil(pane.bars.notice.isVisible)
-    with qtbot.waitSignal(pane.opened):
-        qtbot.mouseClick(pane.bars.notice.button, Qt.MouseButton.LeftButton)
+    _open_again(window, path, qtbot)
     assert len(opened_annotations(window, qtbot).document) == 1
 
 
