@@ -180,13 +180,19 @@ def test_a_locked_set_is_not_changed_and_stays_locked(
     qtbot.waitUntil(lambda: entry.is_locked)
 
 
-def test_a_set_is_copied_removed_and_brought_back(slide_window: MainWindow, qtbot: QtBot) -> None:
-    window = slide_window
+def drawn_in_a_second_set(window: MainWindow, qtbot: QtBot) -> tuple[SlideSets, Annotation]:
+    """Draw a shape in a set of its own; the first set is drawn in again."""
     sets = ready(window, qtbot)
     new_set(window, qtbot)
     drawn = draw(window, 0)
     click(window, MINE, NAME)
     qtbot.waitUntil(lambda: sets.current.label == MINE and window.annotations.can_annotate)
+    return sets, drawn
+
+
+def test_a_set_is_copied_removed_and_brought_back(slide_window: MainWindow, qtbot: QtBot) -> None:
+    window = slide_window
+    sets, drawn = drawn_in_a_second_set(window, qtbot)
     menu_of(window, "Set 2", "Copy to the set that you draw in").trigger()
     (copy,) = set_document(window, qtbot, MINE)
     in_sight = together(window.annotations.states_in_sight(window.panes.active))
@@ -375,11 +381,7 @@ def test_a_removed_set_is_undone_and_one_made_under_its_name_is_kept(
     slide_window: MainWindow, sample_slide: Path, qtbot: QtBot
 ) -> None:
     window = slide_window
-    sets = ready(window, qtbot)
-    new_set(window, qtbot)
-    drawn = draw(window, 0)
-    click(window, MINE, NAME)
-    qtbot.waitUntil(lambda: sets.current.label == MINE and window.annotations.can_annotate)
+    sets, drawn = drawn_in_a_second_set(window, qtbot)
     stroke = draw(window, 100)
     menu_of(window, "Set 2", "Remove").trigger()
     assert window.commands["edit.undo"].text().startswith("&Undo remove set 2")
