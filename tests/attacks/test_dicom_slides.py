@@ -18,7 +18,7 @@ from wsidicom.file.io.frame_index import FrameIndex, PixelDataFrameIndexParser
 
 from viewer.slides.dicom_header import header_elements
 from viewer.slides.errors import TileError
-from viewer.slides.readers.dicom import open_dicom
+from viewer.slides.readers.dicom.source import open_dicom
 
 PRIVATE = "A private text of the user"
 UNDEFINED = 0xFFFFFFFF

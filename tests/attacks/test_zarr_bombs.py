@@ -28,10 +28,10 @@ from numcodecs.registry import codec_registry, entries
 from viewer.slides import SlideError, TileError, open_slide
 from viewer.slides.readers.chunk_windows import KEPT_BYTES
 from viewer.slides.readers.coded_size import SIZED, coded_pixels
-from viewer.slides.readers.ome_zarr import open_ome_zarr
+from viewer.slides.readers.ome_zarr.arrays import ZarrArray
+from viewer.slides.readers.ome_zarr.source import open_ome_zarr
+from viewer.slides.readers.ome_zarr.unpacking import GENERAL, KEEPING, STREAMS, is_bounded, unpacked
 from viewer.slides.readers.tiff.errors import ChunkError
-from viewer.slides.readers.zarr_arrays import ZarrArray
-from viewer.slides.readers.zarr_unpacking import GENERAL, KEEPING, STREAMS, is_bounded, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,8 +26,8 @@ from viewer.slides.displayed import displayed_beside
 from viewer.slides.errors import DamagedSlideError
 from viewer.slides.opening_here import open_here
 from viewer.slides.reader_process.more_readers import FIRST
-from viewer.slides.readers.jpegs_beside import jpegs_beside
-from viewer.slides.readers.unread_profiles import profiles_in_jpegs
+from viewer.slides.readers.openslide.jpegs_beside import jpegs_beside
+from viewer.slides.readers.openslide.unread_profiles import profiles_in_jpegs
 from viewer.slides.remote.address import slide_path
 
 if TYPE_CHECKING:

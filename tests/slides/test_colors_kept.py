@@ -20,7 +20,7 @@ from PIL import Image, ImageCms
 
 from viewer.slides import open_slide
 from viewer.slides.displayed import AS_STORED, BY_PROFILE, colors_given, displayed
-from viewer.slides.readers.unread_profiles import unread_profile
+from viewer.slides.readers.openslide.unread_profiles import unread_profile
 from viewer.slides.region import read_level
 from viewer.slides.writing.convert import convert
 from viewer.slides.writing.deidentify import deidentify

@@ -21,8 +21,8 @@ from tiff_steps import picture
 from viewer.annotations.formats.problems import Problem
 from viewer.annotations.masks.mask_reading import read_mask
 from viewer.slides import DamagedSlideError, TileError, open_slide
-from viewer.slides.readers.dicom_frames import FrameFormat
-from viewer.slides.readers.jpeg_2000_code import check_divisions, jpeg2k_decode
+from viewer.slides.readers.dicom.frames import FrameFormat
+from viewer.slides.readers.jpeg_2000.code import check_divisions, jpeg2k_decode
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff_directory import read_directories
 from viewer.slides.readers.tile_decoders import direct_decoder

@@ -22,8 +22,8 @@ from viewer.slides import (
     UnsupportedSlideError,
     open_slide,
 )
-from viewer.slides.readers.image import open_image
-from viewer.slides.readers.jpeg_xl import jpeg_xl_header
+from viewer.slides.readers.image.jpeg_xl import jpeg_xl_header
+from viewer.slides.readers.image.source import open_image
 
 
 def test_gif(tmp_path: Path) -> None:
@@ -426,7 +426,7 @@ def test_a_large_picture_has_an_overview(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch, in_this_process: None
 ) -> None:
     """Made in one pass, so that its overview need not be put together from all of its tiles."""
-    monkeypatch.setattr("viewer.slides.readers.image_chunks.LARGE_PX", 1 << 16)
+    monkeypatch.setattr("viewer.slides.readers.image.chunks.LARGE_PX", 1 << 16)
     path, image = tmp_path / "a.png", picture()
     if kind == "deep":
         path.write_bytes(imagecodecs.png_encode(image.astype(np.uint16) * 257))

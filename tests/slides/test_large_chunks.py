@@ -21,10 +21,10 @@ from viewer.slides.ngff.arrays import read_array
 from viewer.slides.opening_here import open_here
 from viewer.slides.reader_process.more_readers import FIRST
 from viewer.slides.readers.large_chunks import LargeChunks, large_chunks, part_rows
+from viewer.slides.readers.ome_zarr.arrays import ZarrArray
+from viewer.slides.readers.ome_zarr.stores import FolderStore
+from viewer.slides.readers.ome_zarr.unpacking import BoundedPipeline
 from viewer.slides.readers.tiff.chunks import PageChunks
-from viewer.slides.readers.zarr_arrays import ZarrArray
-from viewer.slides.readers.zarr_stores import FolderStore
-from viewer.slides.readers.zarr_unpacking import BoundedPipeline
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from tiff_steps import picture
 
 from viewer.geometry import Box
 from viewer.slides import open_slide
-from viewer.slides.readers.left_out import left_out_notes
+from viewer.slides.readers.openslide.left_out import left_out_notes
 from viewer.slides.region import read_region
 
 if TYPE_CHECKING:

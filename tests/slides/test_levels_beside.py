@@ -14,7 +14,7 @@ from test_deidentifying_images import LABEL, LEVEL, PROGRAM, reduced, write_svs
 
 from viewer.geometry import Box
 from viewer.slides import open_slide
-from viewer.slides.readers.openslide import open_with_openslide
+from viewer.slides.readers.openslide.source import open_with_openslide
 from viewer.slides.region import read_region
 
 if TYPE_CHECKING:

@@ -69,7 +69,7 @@ def test_an_answer_is_waited_for_while_there_are_signs(monkeypatch: pytest.Monke
 def test_a_picture_by_rows_tells_how_far_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bits: int
 ) -> None:
-    monkeypatch.setattr("viewer.slides.readers.image_size.MOST_BYTES", 1)
+    monkeypatch.setattr("viewer.slides.readers.image.size.MOST_BYTES", 1)
     monkeypatch.setattr("viewer.slides.readers.tiff.sequential_rows.PART_BYTES", 5000)
     path = tmp_path / "a.png"
     path.write_bytes(random_png(1, 2, bits, is_interlaced=False).data)

@@ -31,7 +31,7 @@ from viewer.slides.reader_process import process as process_module
 from viewer.slides.reader_process.pool import ReaderPool, reader_pool
 from viewer.slides.reader_process.process import ReaderProcess
 from viewer.slides.reader_process.source import IsolatedSource, open_isolated
-from viewer.slides.readers.openslide import OpenSlideSource
+from viewer.slides.readers.openslide.source import OpenSlideSource
 from viewer.slides.source import screen_tile
 from viewer.warm_memory import WarmMemory, use
 

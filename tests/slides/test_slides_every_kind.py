@@ -11,7 +11,7 @@ import pytest
 from openslide import OpenSlide
 
 from viewer.slides import SlideError, open_slide
-from viewer.slides.readers.openslide import OpenSlideSource, open_with_openslide
+from viewer.slides.readers.openslide.source import OpenSlideSource, open_with_openslide
 
 if TYPE_CHECKING:
     from collections.abc import Callable

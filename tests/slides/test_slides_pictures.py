@@ -15,7 +15,7 @@ from PIL import Image
 
 from viewer.slides import DamagedSlideError, TileError, UnsupportedSlideError, open_slide
 from viewer.slides.opening_here import open_here
-from viewer.slides.readers import image_size
+from viewer.slides.readers.image import size as image_size
 from viewer.slides.readers.sample_colors import ColorModel, SampleColors, display_range
 
 if TYPE_CHECKING:

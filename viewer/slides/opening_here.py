@@ -19,7 +19,7 @@ from viewer.slides.errors import (
     check_image,
 )
 from viewer.slides.mirax import is_mirax
-from viewer.slides.readers.image import open_image
+from viewer.slides.readers.image.source import open_image
 from viewer.slides.readers.other_kinds import what_else_it_is
 from viewer.slides.readers.tiff.source import open_tiff
 from viewer.slides.remote.ranged import ranges_of

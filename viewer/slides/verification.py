@@ -11,8 +11,8 @@ from openslide import OpenSlide
 from tifffile import COMPRESSION
 
 from viewer.slides.errors import TileError
-from viewer.slides.readers.left_out import is_scn_without_brightfield
-from viewer.slides.readers.openslide import OpenSlideSource, open_with_openslide
+from viewer.slides.readers.openslide.left_out import is_scn_without_brightfield
+from viewer.slides.readers.openslide.source import OpenSlideSource, open_with_openslide
 from viewer.slides.readers.tiff.source import is_tiff
 from viewer.slides.readers.tiff_directory import read_directories
 from viewer.slides.readers.tile_decoders import direct_decoder

@@ -42,7 +42,7 @@ from viewer.slides.reader_process.messages import (
     slots_of,
 )
 from viewer.slides.reader_process.plugins import loaded_readers
-from viewer.slides.readers.chunk_versions import was_opened_at
+from viewer.slides.readers.ome_zarr.chunk_versions import was_opened_at
 from viewer.slides.readers.tiff.source import TiffSource
 from viewer.slides.readers.vendor_tiff import VendorTiffSource
 from viewer.slides.remote.address import is_dicom_address, slide_path

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.slides.readers.czi import open_czi
-from viewer.slides.readers.dicom import open_dicom
-from viewer.slides.readers.ome_zarr import open_ome_zarr
+from viewer.slides.readers.dicom.source import open_dicom
+from viewer.slides.readers.ome_zarr.source import open_ome_zarr
 from viewer.slides.readers.vendor import open_vendor
 
 if TYPE_CHECKING:

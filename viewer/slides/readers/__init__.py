@@ -1,1 +1,1 @@
-"""The readers of slide files, a module each."""
+"""The readers of slide files, a module or a package each, and what several of them read."""

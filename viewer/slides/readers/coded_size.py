@@ -7,12 +7,12 @@ import re
 import struct
 from typing import TYPE_CHECKING
 
-from viewer.slides.readers.jpeg_2000 import SIZE_MARKER, boxes, depths_of_code
-from viewer.slides.readers.jpeg_2000_code import IN_TIFF as JPEG_2000_IN_TIFF
-from viewer.slides.readers.jpeg_2000_code import check_divisions
+from viewer.slides.readers.image.jpeg_xl import jpeg_xl_header_in
+from viewer.slides.readers.jpeg_2000.code import IN_TIFF as JPEG_2000_IN_TIFF
+from viewer.slides.readers.jpeg_2000.code import check_divisions
+from viewer.slides.readers.jpeg_2000.colors import SIZE_MARKER, boxes, depths_of_code
 from viewer.slides.readers.jpeg_header import read_jpeg_header
 from viewer.slides.readers.jpeg_markers import check_scans
-from viewer.slides.readers.jpeg_xl import jpeg_xl_header_in
 from viewer.slides.readers.tiff.errors import ChunkError
 
 if TYPE_CHECKING:

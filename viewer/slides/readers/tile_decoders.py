@@ -9,7 +9,7 @@ import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC
 
 from viewer.slides.pixel_memory import new_pixels
-from viewer.slides.readers.jpeg_2000_code import jpeg2k_decode
+from viewer.slides.readers.jpeg_2000.code import jpeg2k_decode
 from viewer.slides.readers.jpeg_tiles import JpegDecoder
 from viewer.slides.source import RgbImage
 

@@ -37,8 +37,8 @@ def open_asked_dicom(path: Path, asking: Asking, image: int | None) -> SlideSour
     need("dicomweb_client", "remote", path, "a slide on a DICOMweb server")
     from wsidicom.web import WsiDicomWebSource
 
-    from viewer.slides.readers.dicom import optical_paths_of, source_of_slide
-    from viewer.slides.readers.dicom_files import slide_of
+    from viewer.slides.readers.dicom.files import slide_of
+    from viewer.slides.readers.dicom.source import optical_paths_of, source_of_slide
 
     client = _AskedClient(objects_asked(asking))
     try:

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from viewer.slides.errors import SlideError
-from viewer.slides.readers.ome_zarr import open_store
+from viewer.slides.readers.ome_zarr.source import open_store
 from viewer.slides.remote.objects import Objects, fetch_descriptions
 from viewer.slides.remote.shared_fetch import RangesError
 

@@ -14,15 +14,20 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 
 from viewer.geometry import Optics
 from viewer.slides.errors import TileError, UnsupportedSlideError, check_image, damaged_image
-from viewer.slides.readers.aperio import SUBFILES, levels_beside, note_on_beside, picture_beside
 from viewer.slides.readers.coded_size import check_page
+from viewer.slides.readers.openslide.aperio import (
+    SUBFILES,
+    levels_beside,
+    note_on_beside,
+    picture_beside,
+)
+from viewer.slides.readers.openslide.unread_profiles import picture_tags
 from viewer.slides.readers.tiff.metadata import icc_profile
 from viewer.slides.readers.tiff.profile_beside import profiles_beside
 from viewer.slides.readers.tiff.source import is_tiff, open_tiff, open_tiff_file
 from viewer.slides.readers.tiff_directory import read_directories
 from viewer.slides.readers.tile_decoders import direct_decoder
 from viewer.slides.readers.turning import UPRIGHT
-from viewer.slides.readers.unread_profiles import picture_tags
 from viewer.slides.readers.vendor_tiff import StoredLevel, VendorTiffSource
 from viewer.slides.remote.errors import size_text
 from viewer.slides.remote.ranged import ranges_of

@@ -11,7 +11,7 @@ import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC, PREDICTOR, TIFF, TiffPage
 
 from viewer.slides.readers.coded_size import check_tiff_tile
-from viewer.slides.readers.jpeg_2000_code import CodePlace
+from viewer.slides.readers.jpeg_2000.code import CodePlace
 from viewer.slides.readers.jpeg_header import is_ycbcr, joined, read_jpeg_header
 from viewer.slides.readers.jpeg_markers import is_cut_short
 from viewer.slides.readers.jpeg_tiles import (

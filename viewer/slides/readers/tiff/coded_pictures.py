@@ -8,7 +8,7 @@ import imagecodecs
 import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC, TIFF
 
-from viewer.slides.readers.jpeg_2000_code import IN_TIFF
+from viewer.slides.readers.jpeg_2000.code import IN_TIFF
 from viewer.slides.readers.jpeg_header import read_jpeg_header
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.page_tags import bits_per_sample

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from viewer.limits import TILE_BYTES
-from viewer.slides.readers.jpeg_2000_area_code import AreaCode, area_code
-from viewer.slides.readers.jpeg_2000_code import IN_TIFF
+from viewer.slides.readers.jpeg_2000.area_code import AreaCode, area_code
+from viewer.slides.readers.jpeg_2000.code import IN_TIFF
 from viewer.slides.readers.large_chunks import LARGE_BYTES
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.tile_windows import paste, touched

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from tifffile import COMPRESSION, PHOTOMETRIC, TIFF
 
 from viewer.slides.errors import UnsupportedSlideError
-from viewer.slides.readers.jpeg_2000 import MOST_BITS
-from viewer.slides.readers.jpeg_2000_code import IN_TIFF
+from viewer.slides.readers.jpeg_2000.code import IN_TIFF
+from viewer.slides.readers.jpeg_2000.colors import MOST_BITS
 from viewer.slides.readers.tiff.page_tags import bits_per_sample
 
 if TYPE_CHECKING:

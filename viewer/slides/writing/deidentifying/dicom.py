@@ -19,8 +19,8 @@ from viewer.limits import DICOM_HEADER_BYTES, LimitError, open_regular
 from viewer.replace_whole import replace_by
 from viewer.slides.dicom_header import WHOLE_SLIDE
 from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
-from viewer.slides.readers.dicom_files import check_elements
-from viewer.slides.readers.dicom_frames import HALF_CHROMA
+from viewer.slides.readers.dicom.files import check_elements
+from viewer.slides.readers.dicom.frames import HALF_CHROMA
 from viewer.slides.slide_files import dicom_series
 from viewer.slides.writing.deidentifying.dicom_attributes import AttributeCleaner
 from viewer.slides.writing.deidentifying.dicom_pixels import (

@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from viewer.slides.readers.aperio import picture_beside
+from viewer.slides.readers.openslide.aperio import picture_beside
 from viewer.slides.writing.deidentifying.tiff_copy import KeptDirectory
 from viewer.slides.writing.errors import WritingError
 

@@ -16,8 +16,8 @@ from viewer.limits import (
     LimitError,
 )
 from viewer.slides.errors import DamagedSlideError, UnsupportedSlideError
-from viewer.slides.readers.image_chunks import is_deep
-from viewer.slides.readers.jpeg_2000 import jpeg2000_channels
+from viewer.slides.readers.image.chunks import is_deep
+from viewer.slides.readers.jpeg_2000.colors import jpeg2000_channels
 
 if TYPE_CHECKING:
     from collections.abc import Generator

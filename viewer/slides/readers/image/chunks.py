@@ -11,13 +11,13 @@ import numpy as np
 from PIL import Image
 
 from viewer.limits import open_regular
-from viewer.slides.readers.jpeg_2000 import (
+from viewer.slides.readers.jpeg_2000.code import jpeg2k_decode
+from viewer.slides.readers.jpeg_2000.colors import (
     Jpeg2000Channels,
     at_full_scale,
     jpeg2000_channels,
     jpeg2000_depths,
 )
-from viewer.slides.readers.jpeg_2000_code import jpeg2k_decode
 from viewer.slides.readers.sample_colors import (
     ColorModel,
     DisplayRange,

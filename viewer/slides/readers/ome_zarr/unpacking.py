@@ -29,8 +29,8 @@ from zarr.registry import register_pipeline
 from zarr.storage import StorePath
 
 from viewer.slides.readers.coded_size import SIZED, coded_pixels
-from viewer.slides.readers.jpeg_2000 import MOST_BITS, SIZE_MARKER, depths_of_code
-from viewer.slides.readers.jpeg_2000_code import check_divisions
+from viewer.slides.readers.jpeg_2000.code import check_divisions
+from viewer.slides.readers.jpeg_2000.colors import MOST_BITS, SIZE_MARKER, depths_of_code
 from viewer.slides.readers.jpeg_markers import check_scans
 from viewer.slides.readers.large_chunks import LARGE_BYTES, large_chunks
 from viewer.slides.readers.tiff.errors import ChunkError

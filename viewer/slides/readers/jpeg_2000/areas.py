@@ -18,7 +18,7 @@ from viewer.slides.readers.tiff.native_codecs import native_library
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from viewer.slides.readers.jpeg_2000_code import CodePlace
+    from viewer.slides.readers.jpeg_2000.code import CodePlace
 
 _RAW_CODE = 0
 """The format without boxes."""

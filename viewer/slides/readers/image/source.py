@@ -22,31 +22,31 @@ from viewer.slides.errors import (
 from viewer.slides.kept_chunks import KeptChunks
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
 from viewer.slides.readers.coded_colors import bmp_profile, coded_color_note, exif_color_note
-from viewer.slides.readers.image_chunks import (
+from viewer.slides.readers.image.chunks import (
     ArrayChunks,
     PillowChunks,
     array_chunks,
     cmyk_profile,
     decoded,
 )
-from viewer.slides.readers.image_resolution import picture_mpp_um, picture_pixel_sides
-from viewer.slides.readers.image_rows import RowChunks, row_chunks
-from viewer.slides.readers.image_size import (
+from viewer.slides.readers.image.jpeg_xl import NOTE as JPEG_XL_NOTE
+from viewer.slides.readers.image.jpeg_xl import JpegXlHeader, jpeg_xl_header, jpeg_xl_samples
+from viewer.slides.readers.image.png_rows import exif_in_png
+from viewer.slides.readers.image.resolution import picture_mpp_um, picture_pixel_sides
+from viewer.slides.readers.image.rows import RowChunks, row_chunks
+from viewer.slides.readers.image.size import (
     check_claim,
     check_pixels,
     check_size,
     is_large,
     without_pillow_limit,
 )
-from viewer.slides.readers.jpeg_2000 import check_jpeg_2000, jpeg2000_profile
-from viewer.slides.readers.jpeg_2000_chunks import AreaChunks, area_chunks
-from viewer.slides.readers.jpeg_2000_code import check_divisions
+from viewer.slides.readers.jpeg_2000.chunks import AreaChunks, area_chunks
+from viewer.slides.readers.jpeg_2000.code import check_divisions
+from viewer.slides.readers.jpeg_2000.colors import check_jpeg_2000, jpeg2000_profile
 from viewer.slides.readers.jpeg_markers import check_scans
 from viewer.slides.readers.jpeg_profile import INCOMPLETE, joined_profile
-from viewer.slides.readers.jpeg_xl import NOTE as JPEG_XL_NOTE
-from viewer.slides.readers.jpeg_xl import JpegXlHeader, jpeg_xl_header, jpeg_xl_samples
 from viewer.slides.readers.large_chunks import large_chunks
-from viewer.slides.readers.png_rows import exif_in_png
 from viewer.slides.readers.sample_colors import (
     CMYK_APPROXIMATED,
     CMYK_THROUGH_PROFILE,

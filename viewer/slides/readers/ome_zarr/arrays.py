@@ -18,10 +18,10 @@ from zarr.storage import StorePath
 from viewer.errors import reason_of
 from viewer.slides.ngff.arrays import NgffError
 from viewer.slides.readers.large_chunks import LARGE_BYTES
+from viewer.slides.readers.ome_zarr.stored_rows import StoredRows
+from viewer.slides.readers.ome_zarr.unpacking import SlideStore, is_bounded, use_bounded_unpacking
 from viewer.slides.readers.pipe_event_loop import LoopThread
-from viewer.slides.readers.stored_rows import StoredRows
 from viewer.slides.readers.tiff.errors import ChunkError
-from viewer.slides.readers.zarr_unpacking import SlideStore, is_bounded, use_bounded_unpacking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable

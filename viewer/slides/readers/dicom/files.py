@@ -25,7 +25,7 @@ from viewer.slides.dicom_header import (
     elements,
     header_elements,
 )
-from viewer.slides.readers.dicom_frames import (
+from viewer.slides.readers.dicom.frames import (
     DEFLATED_FRAMES,
     HALF_CHROMA,
     HTJ2K,

@@ -12,8 +12,8 @@ from weakref import WeakKeyDictionary
 import msgspec
 import numpy as np
 
-from viewer.slides.readers.dicom_fragments import frame_data
-from viewer.slides.readers.dicom_frames import NATIVE, FrameFormat
+from viewer.slides.readers.dicom.fragments import frame_data
+from viewer.slides.readers.dicom.frames import NATIVE, FrameFormat
 from viewer.slides.readers.plane_windows import ChunkGrid, PlaneWindows
 from viewer.slides.readers.tiff.errors import ChunkError
 

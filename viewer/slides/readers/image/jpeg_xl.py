@@ -8,7 +8,7 @@ import imagecodecs
 import numpy as np
 
 from viewer.limits import open_regular
-from viewer.slides.readers.jpeg_2000 import boxes
+from viewer.slides.readers.jpeg_2000.colors import boxes
 
 if TYPE_CHECKING:
     from pathlib import Path

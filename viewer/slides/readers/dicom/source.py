@@ -16,14 +16,14 @@ from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
 from viewer.slides.dicom_folder import OPENSLIDE_READS, checked_series
 from viewer.slides.errors import DamagedSlideError, UnsupportedSlideError, check_image
 from viewer.slides.level_places import LEVELS_LEFT_OUT, has_one_step, is_over
-from viewer.slides.readers.dicom_files import (
+from viewer.slides.readers.dicom.files import (
     check_elements,
     frame_format,
     open_files,
     unread_pixels,
 )
-from viewer.slides.readers.dicom_frames import INVERTED, FrameFormat
-from viewer.slides.readers.dicom_planes import NAMES_BESIDE, DicomReader, first_beside, plane_stack
+from viewer.slides.readers.dicom.frames import INVERTED, FrameFormat
+from viewer.slides.readers.dicom.planes import NAMES_BESIDE, DicomReader, first_beside, plane_stack
 from viewer.slides.readers.extras import need
 from viewer.slides.readers.planes_source import PlanesSource
 from viewer.slides.resolution import scale_doubt

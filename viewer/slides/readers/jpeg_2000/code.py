@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import imagecodecs
 
 from viewer.limits import JPEG_2000_BYTES, JPEG_2000_MARKERS, JPEG_2000_PACKETS
-from viewer.slides.readers.jpeg_2000 import SIZE_MARKER, boxes
+from viewer.slides.readers.jpeg_2000.colors import SIZE_MARKER, boxes
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
 
 if TYPE_CHECKING:

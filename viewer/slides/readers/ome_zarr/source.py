@@ -24,15 +24,15 @@ from viewer.slides.errors import DamagedSlideError, UnsupportedSlideError, check
 from viewer.slides.ngff.arrays import NgffError
 from viewer.slides.ngff.images import NgffChannel, read_images
 from viewer.slides.ngff.placed_levels import with_placed_levels
-from viewer.slides.readers.chunk_versions import ChunkVersions, opened_ns
 from viewer.slides.readers.chunk_windows import tile_pieces
 from viewer.slides.readers.large_chunks import LARGE_BYTES, large_chunks, part_rows
-from viewer.slides.readers.missing_chunks import MissingChunks
+from viewer.slides.readers.ome_zarr.chunk_versions import ChunkVersions, opened_ns
+from viewer.slides.readers.ome_zarr.missing_chunks import MissingChunks
+from viewer.slides.readers.ome_zarr.stores import store_of
 from viewer.slides.readers.plane_windows import ChunkGrid, PlaneWindows
 from viewer.slides.readers.planes_source import PlanesSource
 from viewer.slides.readers.sample_colors import ColorModel, SampleColors, display_range
 from viewer.slides.readers.tiff.errors import ChunkError
-from viewer.slides.readers.zarr_stores import store_of
 from viewer.slides.resolution import scale_doubt
 from viewer.slides.source import ImageEntry, SlideInfo
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from viewer.slides.ngff.arrays import ArrayInfo, ReadKey
     from viewer.slides.ngff.images import NgffImage
-    from viewer.slides.readers.zarr_arrays import ZarrArray
+    from viewer.slides.readers.ome_zarr.arrays import ZarrArray
     from viewer.slides.source import Level, RgbImage
     from viewer.slides.tile_windows import Window
 
@@ -283,7 +283,7 @@ class _ZarrReader:
     """Reads windows of an image; fulfils `PlaneReader`."""
 
     def __init__(self, read: ReadKey, image: NgffImage, versions: ChunkVersions | None) -> None:
-        from viewer.slides.readers.zarr_arrays import ZarrArray  # with it comes zarr
+        from viewer.slides.readers.ome_zarr.arrays import ZarrArray  # with it comes zarr
 
         self._read, self._image = read, image
         self._blends = _is_rgb(image) and _has_alpha(image)

@@ -12,15 +12,16 @@ from PIL import Image, ImageFile
 
 from viewer.limits import TILE_BYTES
 from viewer.progress import tell_progress
-from viewer.slides.readers.image_chunks import (
+from viewer.slides.readers.image.chunks import (
     DEEP_MODES,
     TGA_DESCRIPTOR_AT,
     PillowColors,
     deep_colors,
     is_deep,
 )
+from viewer.slides.readers.image.png_rows import PngRows, png_pixel_bits
+from viewer.slides.readers.image.webp_rows import WebpRows, can_stream_webp
 from viewer.slides.readers.large_chunks import part_rows
-from viewer.slides.readers.png_rows import PngRows, png_pixel_bits
 from viewer.slides.readers.shared_file import AnyFile, shared_file
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
 from viewer.slides.readers.tiff.jpeg_rows import JpegRows
@@ -32,7 +33,6 @@ from viewer.slides.readers.tiff.jpeg_stream import (
 from viewer.slides.readers.tiff.overview import StripOverview
 from viewer.slides.readers.tiff.rows import StripGrid, StripRows
 from viewer.slides.readers.turning import UPRIGHT
-from viewer.slides.readers.webp_rows import WebpRows, can_stream_webp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,10 @@ import binascii
 from typing import TYPE_CHECKING
 
 from viewer.limits import COLOR_PROFILE_BYTES
-from viewer.slides.readers.aperio import SUBFILES
 from viewer.slides.readers.jpeg_header import read_jpeg_header
 from viewer.slides.readers.jpeg_profile import profile_of_jpeg
-from viewer.slides.readers.jpegs_beside import jpegs_beside
+from viewer.slides.readers.openslide.aperio import SUBFILES
+from viewer.slides.readers.openslide.jpegs_beside import jpegs_beside
 from viewer.slides.readers.tiff.metadata import PROFILE_HEADER_BYTES
 from viewer.slides.readers.tiff.profile_beside import ColorSpace, color_space, profile_beside
 from viewer.slides.readers.tiff_directory import (

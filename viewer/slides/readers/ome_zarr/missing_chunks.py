@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from viewer.slides.ngff.arrays import ReadKey
     from viewer.slides.ngff.images import NgffImage
-    from viewer.slides.readers.chunk_versions import ChunkVersions
+    from viewer.slides.readers.ome_zarr.chunk_versions import ChunkVersions
     from viewer.slides.tile_windows import Window
 
 _MOST_LOOKED_AT = 500

@@ -12,7 +12,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from viewer.slides.readers.coded_size import check_coded_size, sample_bits
-from viewer.slides.readers.jpeg_2000_code import jpeg2k_decode
+from viewer.slides.readers.jpeg_2000.code import jpeg2k_decode
 from viewer.slides.readers.jpeg_header import is_ycbcr, read_jpeg_header
 from viewer.slides.readers.jpeg_markers import check_scans, is_cut_short
 from viewer.slides.readers.tiff.errors import ChunkError

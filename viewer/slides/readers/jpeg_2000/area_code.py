@@ -14,7 +14,13 @@ import msgspec
 
 from viewer.limits import TILE_BYTES
 from viewer.slides.read_at_file import ReadAtFile
-from viewer.slides.readers.jpeg_2000 import (
+from viewer.slides.readers.jpeg_2000.areas import (
+    AreaDecoder,
+    can_decode_areas,
+    sample_type,
+)
+from viewer.slides.readers.jpeg_2000.code import CodePlace, tile_bytes
+from viewer.slides.readers.jpeg_2000.colors import (
     SIZE_MARKER,
     Jpeg2000Channels,
     boxes,
@@ -22,12 +28,6 @@ from viewer.slides.readers.jpeg_2000 import (
     color_space_in,
     depths_of_code,
 )
-from viewer.slides.readers.jpeg_2000_areas import (
-    AreaDecoder,
-    can_decode_areas,
-    sample_type,
-)
-from viewer.slides.readers.jpeg_2000_code import CodePlace, tile_bytes
 from viewer.slides.readers.large_chunks import large_chunks
 from viewer.slides.readers.tiff.errors import ChunkError
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from viewer.slides.readers.jpeg_2000_palette import Palette
+    from viewer.slides.readers.jpeg_2000.palette import Palette
 
 _READ_SPACES = (None, 16, 17)
 """Enumerated colors of the box "colr": none, sRGB and gray."""

@@ -10,7 +10,7 @@ from PIL import Image
 
 from viewer.limits import open_regular
 from viewer.slides.errors import UnsupportedSlideError
-from viewer.slides.readers.jpeg_2000_palette import (
+from viewer.slides.readers.jpeg_2000.palette import (
     MOST_ENTRIES_BYTES,
     MOST_PLACES_BYTES,
     StoredPalette,

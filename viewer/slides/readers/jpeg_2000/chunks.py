@@ -12,10 +12,10 @@ import numpy as np
 from viewer.limits import TILE_BYTES
 from viewer.progress import tell_progress
 from viewer.slides.readers.chunk_windows import KEPT_BYTES
-from viewer.slides.readers.image_chunks import deep_colors
-from viewer.slides.readers.jpeg_2000_area_code import area_code
-from viewer.slides.readers.jpeg_2000_areas import AreaDecoder
-from viewer.slides.readers.jpeg_2000_code import CodePlace
+from viewer.slides.readers.image.chunks import deep_colors
+from viewer.slides.readers.jpeg_2000.area_code import area_code
+from viewer.slides.readers.jpeg_2000.areas import AreaDecoder
+from viewer.slides.readers.jpeg_2000.code import CodePlace
 from viewer.slides.readers.sample_colors import FULL_SCALE_BITS
 from viewer.slides.readers.shared_file import shared_file
 from viewer.slides.readers.tiff.errors import ChunkError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from viewer.slides.readers.jpeg_2000_area_code import AreaCode
+    from viewer.slides.readers.jpeg_2000.area_code import AreaCode
     from viewer.slides.source import RgbImage
 
 _CHUNK_PX, _OVERVIEW_CHUNK_PX = 1024, 512

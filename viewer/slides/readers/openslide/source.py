@@ -16,10 +16,10 @@ from viewer.slides.channels import rgb_channels
 from viewer.slides.companions import check_companions
 from viewer.slides.errors import TileError, UnsupportedSlideError, damaged_image, too_large_tiles
 from viewer.slides.pixel_memory import new_pixels
-from viewer.slides.readers.aperio import levels_beside, note_on_beside
-from viewer.slides.readers.left_out import left_out_notes
-from viewer.slides.readers.openslide_messages import as_slide_error
-from viewer.slides.readers.unread_profiles import (
+from viewer.slides.readers.openslide.aperio import levels_beside, note_on_beside
+from viewer.slides.readers.openslide.left_out import left_out_notes
+from viewer.slides.readers.openslide.messages import as_slide_error
+from viewer.slides.readers.openslide.unread_profiles import (
     picture_tags,
     profiles_in_jpegs,
     unread_profile,

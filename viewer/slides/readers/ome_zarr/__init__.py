@@ -1,0 +1,1 @@
+"""OME-Zarr, read through zarr, and the chunks of it that are cut, lost or changed."""
