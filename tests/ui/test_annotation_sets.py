@@ -444,6 +444,8 @@ def test_a_class_is_renamed_in_all_sets_as_one_step(slide_window: MainWindow, qt
         assert window.commands[command].text().endswith(" change classes")
         window.commands[command].trigger()
         assert names() == [name, name, tumor.name]
+        palette = window.annotations.classes.palette.classes
+        assert palette[0].name == name, "the list of classes is turned with what is drawn"
     window.commands["annotate.merge_sets"].trigger()
     open_dialog(window, QInputDialog, qtbot).accept()
     assert len(set_document(window, qtbot, "Merged")) == 3

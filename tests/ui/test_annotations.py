@@ -481,9 +481,29 @@ def test_annotations_and_detections_of_one_file_go_where_each_belongs(
     overlay = listed.overlays.run_of(pane)
     assert overlay is not None
     assert (len(set_document(listed, qtbot, "both.geojson")), overlay.found.count) == (1, 1)
+    sets = listed.annotations.active_sets
+    assert sets is not None
+    imported = sets.named("both.geojson")
+    assert imported is not None
+    sets.make_current(imported)
+    listed.commands["edit.undo"].trigger()
+    assert listed.overlays.run_of(pane) is None, "what is taken back is shown no longer"
+    assert sets.current is sets.entries[0]
+    listed.commands["edit.redo"].trigger()
+    assert listed.overlays.run_of(pane) is not None
+    assert sets.current is imported, "as before it was undone"
 
 
 # Classes, statistics, versions, notes ---------------------------------------------------------
+
+
+def _remove_first_class(window: MainWindow, qtbot: QtBot) -> None:
+    window.annotations.panel.classes.click()
+    dialog = open_dialog(window, ClassesDialog, qtbot)
+    dialog.table.selectRow(0)
+    dialog.remove.click()
+    dialog.accept()
+    back_to_slide(window, qtbot)
 
 
 def test_classes_are_edited_kept_and_follow_what_is_drawn(
@@ -512,7 +532,19 @@ def test_classes_are_edited_kept_and_follow_what_is_drawn(
     (drawn,) = opened_annotations(listed, qtbot).document
     assert (drawn.class_name, drawn.shown_color) == ("Carcinoma", "#123456")
     back_to_slide(listed, qtbot)
+    classes = listed.annotations.classes
+    for turned in (("Tumor", CTRL), ("Carcinoma", CTRL | SHIFT)):
+        press(qtbot, listed, Qt.Key.Key_Z, turned[1])
+        assert classes.palette.classes[0].name == turned[0]
+    _remove_first_class(listed, qtbot)
+    assert classes.palette.named("Carcinoma") is None
     press(qtbot, listed, Qt.Key.Key_Z, CTRL)
+    assert classes.palette.classes[0].name == "Carcinoma", "a class that was removed comes back"
+    _remove_first_class(listed, qtbot)
+    classes.palette.use(read_palette(out))
+    press(qtbot, listed, Qt.Key.Key_Z, CTRL)
+    assert listed.status.currentMessage().endswith("changed since: it stays as it is.")
+    assert classes.palette.classes == read_palette(out)
     press(qtbot, listed, Qt.Key.Key_2, CTRL)
     press(qtbot, listed, Qt.Key.Key_1, CTRL)
     (drawn,) = opened_annotations(listed, qtbot).document

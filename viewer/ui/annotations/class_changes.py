@@ -1,8 +1,8 @@
-"""Drawn annotations follow a class that is renamed or recolored, in all of the reader's sets."""
+"""Changes of the list of classes, which drawn annotations follow in all of the reader's sets."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from viewer.annotations.document import Edit
 from viewer.annotations.operations import recolor_class
@@ -15,10 +15,54 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from viewer.annotations.annotation import Annotation, AnnotationClass
+    from viewer.annotations.palette import Palette, PaletteClass
     from viewer.ui.annotations.bulk_edits import BulkEdits
     from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
 
 _LABEL = "Change classes"
+
+
+class ClassesChange(NamedTuple):
+    """What the editor of the classes changed.
+
+    Attributes
+    ----------
+    pairs
+        Each class that stayed, before and after.
+    """
+
+    before: Palette
+    after: Palette
+    pairs: tuple[tuple[PaletteClass, PaletteClass], ...]
+
+    @classmethod
+    def of(
+        cls, before: Palette, after: Palette, stayed: Iterable[tuple[str, PaletteClass]]
+    ) -> ClassesChange:
+        """Return the change; `stayed` gives the former names of the classes that stayed."""
+        known = {each.name: each for each in before}
+        return cls(
+            before, after, tuple((known[was], now) for was, now in stayed if was in known)
+        )
+
+    @property
+    def reversed(self) -> ClassesChange:
+        """Return what takes it back."""
+        return ClassesChange(self.after, self.before, tuple((b, a) for a, b in self.pairs))
+
+    @property
+    def renamed(self) -> list[tuple[str, str]]:
+        """Return the former names of classes, and their names."""
+        return [(a.name, b.name) for a, b in self.pairs if a.name != b.name]
+
+    @property
+    def redrawn(self) -> list[tuple[str, AnnotationClass]]:
+        """Return the former names of classes that are drawn otherwise, and how they are now."""
+        return [
+            (a.name, b.annotation_class)
+            for a, b in self.pairs
+            if a.annotation_class != b.annotation_class
+        ]
 
 
 def change_classes(
@@ -26,11 +70,13 @@ def change_classes(
     changed: Sequence[tuple[str, AnnotationClass]],
     bulk: BulkEdits,
     say: Callable[[str], object],
+    turn: Callable[[bool], object],
 ) -> None:
     """Give annotations of classes, by their former names, the classes as they are now.
 
-    In all sets of the reader's own that are open, as one step to undo; which of them cannot be
-    changed, or were not opened, is said.
+    In all sets of the reader's own that are open, as one step to undo with the list of classes,
+    which `turn` undoes (True) or changes again (False); which sets cannot be changed, or were not
+    opened, is said.
     """
     own = [each for each in sets.entries if each.is_own]
     held = [each for each in own if _count(each, changed)]
@@ -39,9 +85,8 @@ def change_classes(
     done: list[SetEntry] = []
 
     def finish() -> None:
-        if len(done) > 1 or (done and done[0] is not sets.current):
-            sets.push_step(step_in_sets(_LABEL, sets, done, bulk))
-        if kept:
+        sets.push_step(step_in_sets(_LABEL, sets, done, bulk, turn))
+        if kept and changed:
             labels = ", ".join(each.label for each in kept)
             say(f"Not changed, because locked or hidden: {labels}.")
 

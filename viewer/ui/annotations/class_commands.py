@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.document import Document, Edit
     from viewer.ui.annotations.annotations_panel import AnnotationsPanel
+    from viewer.ui.annotations.class_changes import ClassesChange
     from viewer.ui.annotations.classes_dialog import ClassesDialog
     from viewer.ui.annotations.editing_commands import EditingCommands
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
@@ -256,28 +257,33 @@ class ClassCommands(QObject):
             active.choose_class(name, lambda count: self._window.say(f"{many(count)} selected."))
 
     def _on_edited(self, dialog: ClassesDialog) -> None:
-        from viewer.ui.annotations.class_changes import change_classes
+        from viewer.ui.annotations.class_changes import ClassesChange, change_classes
 
-        before = {each.name: each for each in self.palette.classes}
-        self.palette.use(dialog.palette_classes)
-        for was, now in dialog.changes:
-            if was in before and was != now.name:
-                self.palette.renamed.emit(was, now.name)
-        active = self._active()
-        changed = [
-            (was, now.annotation_class)
-            for was, now in dialog.changes
-            if was in before and before[was].annotation_class != now.annotation_class
-        ]
-        if active is None or not changed:
+        change = ClassesChange.of(self.palette.classes, dialog.palette_classes, dialog.changes)
+        if change.before == change.after:
             return
-        current = active.desk.current_class
-        for was, now in changed:
-            if current is not None and current.name == was:
-                self.current = active.desk.current_class = now
+        self._change(change)
         sets = self._sets()
-        if sets is not None:
-            change_classes(sets, changed, self._editing.bulk, self._window.say)
+        if sets is not None and self._active() is not None:
+            change_classes(
+                sets, change.redrawn, self._editing.bulk, self._window.say,
+                lambda back: self._change(change.reversed if back else change),
+            )  # fmt: skip
+        self.show_current()
+
+    def _change(self, change: ClassesChange) -> None:
+        """Use other classes, unless the list was changed since, which is said."""
+        if self.palette.classes != change.before:
+            self._window.say("The list of classes was changed since: it stays as it is.")
+            return
+        self.palette.use(change.after)
+        for was, now in change.renamed:
+            self.palette.renamed.emit(was, now)
+        active = self._active()
+        current = active.desk.current_class if active is not None else None
+        for was, now in change.redrawn:
+            if active is not None and current is not None and current.name == was:
+                self.current = active.desk.current_class = now
         self.show_current()
 
     def _read(self, path: Path, dialog: ClassesDialog) -> None:

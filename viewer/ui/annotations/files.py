@@ -333,9 +333,14 @@ class AnnotationFiles(QObject):
 
         sets = self._kept.sets_of(active.pane)
 
+        def turn_detections(back: bool) -> None:
+            self._window.overlays.switch_results(path, on=not back)
+
+        also = turn_detections if read.detections else None
+
         def done(step: Edit) -> None:
             if sets is not None and annotations is not None:
-                self._kept.sets.note_step(sets, annotations, step)
+                self._kept.sets.note_step(sets, annotations, step, also)
             self._tell_put(active, path, read, problems, step)
 
         if len(drawn) > MANY:

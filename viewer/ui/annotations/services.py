@@ -60,8 +60,17 @@ class SetAdder(Protocol):
         """Call `put` with the document of a set of this name, once it is open."""
         ...
 
-    def note_step(self, sets: SlideSets, annotations: SlideAnnotations, edit: Edit) -> None:
-        """Let undo take back what was put into a set that is not drawn in."""
+    def note_step(
+        self,
+        sets: SlideSets,
+        annotations: SlideAnnotations,
+        edit: Edit,
+        also: Callable[[bool], object] | None = None,
+    ) -> None:
+        """Let undo take back what was put into a set that is not drawn in.
+
+        And what was done beside, which `also` undoes (True) or does again (False).
+        """
         ...
 
 

@@ -200,15 +200,23 @@ class SetCommands(QObject):
 
         self.add(sets, _BEFORE, "imported", "", put)
 
-    def note_step(self, sets: SlideSets, annotations: SlideAnnotations, edit: Edit) -> None:
+    def note_step(
+        self,
+        sets: SlideSets,
+        annotations: SlideAnnotations,
+        edit: Edit,
+        also: Callable[[bool], object] | None = None,
+    ) -> None:
         """Let undo take back what was put into a set that is not drawn in, with a set made for it.
 
-        One that is drawn in undoes it by itself.
+        One that is drawn in undoes it by itself, but for what was done beside; `also` as
+        `step_in_sets`.
         """
         entry = next((each for each in sets.entries if each.annotations is annotations), None)
-        if entry is None or entry is sets.current or not edit.changes:
+        if entry is None or (entry is sets.current and also is None) or not edit.changes:
             return
-        sets.push_step(step_in_sets(edit.label, sets, [entry], self._kept.editing.bulk))
+        bulk = self._kept.editing.bulk
+        sets.push_step(step_in_sets(edit.label, sets, [entry], bulk, also or (lambda _: None)))
 
     # -----------------------------------------------------------------------------------------
 

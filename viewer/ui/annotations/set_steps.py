@@ -15,12 +15,19 @@ if TYPE_CHECKING:
 
 
 def step_in_sets(
-    label: str, sets: SlideSets, entries: Iterable[SetEntry], bulk: BulkEdits
+    label: str,
+    sets: SlideSets,
+    entries: Iterable[SetEntry],
+    bulk: BulkEdits,
+    also: Callable[[bool], object] = lambda _: None,
 ) -> SetStep:
     """Return the step of what was done just now in sets, in each as the last step of this label.
 
-    Undone, a set that was made for what was put into it goes, too.
+    Undone, a set that was made for what was put into it goes, too; done again, it is there again,
+    and drawn in where it was when it went. `also` undoes (True) what was done beside, or does it
+    again (False), once the sets are turned.
     """
+    drawn_in: list[SetEntry] = []
     open_sets = [(each, each.annotations) for each in entries if each.annotations is not None]
     parts = [(entry, held, held.document) for entry, held in open_sets]
 
@@ -39,13 +46,19 @@ def step_in_sets(
         def go_on() -> None:
             if not left:
                 then()
+                also(back)
                 return
             entry, _, document = left.pop()
 
             def turned() -> None:
                 if not back:
                     sets.bring_back(entry)
+                    if entry in drawn_in:
+                        drawn_in.remove(entry)
+                        sets.make_current(entry)
                 elif entry.is_made and not len(document):
+                    if entry is sets.current:
+                        drawn_in.append(entry)
                     sets.park(entry)
                 go_on()
 

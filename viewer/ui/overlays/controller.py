@@ -181,6 +181,12 @@ class OverlaysController(QObject):
         """
         self._results.read(path, pane, origin, turns_on=turns_on)
 
+    def switch_results(self, path: Path, *, on: bool) -> None:
+        """Show the results of a file in the active pane, or no longer, where they are listed."""
+        for file in self._results.of(self._window.panes.active):
+            if file.path == path:
+                self._switch(file, on)
+
     def show_names(self) -> None:
         """Name other slides as a study lets them be named now."""
         self._settings.show_names()

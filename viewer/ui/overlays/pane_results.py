@@ -59,8 +59,12 @@ class PaneResults:
 
     def add(self, file: ResultFile, pane: SlidePane) -> None:
         """List a file first among those of its pane, in the place of one of the same key."""
-        files = [each for each in self._files.get(pane, []) if each.key != file.key]
+        files = [each for each in self.of(pane) if each.key != file.key]
         self._files[pane] = [file, *files]
+
+    def of(self, pane: SlidePane) -> list[ResultFile]:
+        """Return the files of one pane, in the order of the list."""
+        return self._files.get(pane, [])
 
     def forget(self, pane: SlidePane) -> set[str]:
         """List none of a pane any more, as they belong to its former slide; return their keys."""
@@ -118,7 +122,7 @@ class PaneResults:
 
         if bundle.description.encoder is None:
             return None
-        for file in self._files.get(pane, []):
+        for file in self.of(pane):
             try:
                 notes = check_vectors(bundle, file)
             except JudgingError as error:
