@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from viewer.slides.source import SlideSource
 
 _log = logging.getLogger(__name__)
+_MOST, _LEFT = 10_000, 9_000
+"""Of more files than the first, so many are kept: those that were opened last."""
 
 
 class _Held(msgspec.Struct):
@@ -29,11 +33,35 @@ class _Held(msgspec.Struct):
 
 
 def note_held(source: SlideSource) -> None:
-    """Keep which slide a file holds. Raises OSError, and SlideError as `SlideInfo.identity`."""
+    """Keep which slide a file holds; of very many files, what was not opened for longest goes.
+
+    Raises OSError, and SlideError as `SlideInfo.identity`.
+    """
     place = _place(source)
-    if held_before(source) != source.info.identity:
-        make_folder(place.parent)
-        atomic_write_bytes(place, msgspec.json.encode(_Held(source.info.identity)), mode=0o600)
+    if held_before(source) == source.info.identity:
+        os.utime(place)
+        return
+    is_new = not place.exists()
+    make_folder(place.parent)
+    atomic_write_bytes(place, msgspec.json.encode(_Held(source.info.identity)), mode=0o600)
+    if is_new:
+        _forget_oldest(place.parent)
+
+
+def _forget_oldest(folder: Path) -> None:
+    """Remove the files of the slides that were not opened for longest.
+
+    Each goes by itself, so that a program that is killed meanwhile leaves the others as they are.
+    """
+    kept: list[tuple[int, str]] = []
+    for entry in os.scandir(folder):
+        with contextlib.suppress(FileNotFoundError):  # another window was quicker
+            if entry.name.endswith(".json"):
+                kept.append((entry.stat().st_mtime_ns, entry.path))
+    if len(kept) > _MOST:
+        for _, path in sorted(kept)[:-_LEFT]:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
 
 
 def held_before(source: SlideSource) -> str:
