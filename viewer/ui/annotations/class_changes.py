@@ -41,9 +41,7 @@ class ClassesChange(NamedTuple):
     ) -> ClassesChange:
         """Return the change; `stayed` gives the former names of the classes that stayed."""
         known = {each.name: each for each in before}
-        return cls(
-            before, after, tuple((known[was], now) for was, now in stayed if was in known)
-        )
+        return cls(before, after, tuple((known[was], now) for was, now in stayed if was in known))
 
     @property
     def reversed(self) -> ClassesChange:
