@@ -58,7 +58,7 @@ from viewer.overlays.files.result_file import ResultFileError
 from viewer.overlays.files.result_files import read_result_file
 from viewer.recording.session import SessionError, read_header
 from viewer.slides import TileError
-from viewer.slides.derived_levels import with_fine_steps
+from viewer.slides.derived.levels import with_fine_steps
 from viewer.slides.opening_here import open_here
 
 MOST_SMALL_MB = 400

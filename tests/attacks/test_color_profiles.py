@@ -20,11 +20,11 @@ from PIL import Image, ImageCms
 
 from viewer.limits import COLOR_PROFILE_BYTES
 from viewer.slides import open_slide
-from viewer.slides.color_process import answers
-from viewer.slides.color_profile import ColorProfile, ColorProfileError
-from viewer.slides.color_tables import SOME_STEPS, Unusable
+from viewer.slides.colors.process import answers
+from viewer.slides.colors.profile import ColorProfile, ColorProfileError
+from viewer.slides.colors.srgb import to_srgb
+from viewer.slides.colors.tables import SOME_STEPS, Unusable
 from viewer.slides.displayed import displayed
-from viewer.slides.srgb import to_srgb
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 ADOBE = imagecodecs.cms_profile("adobergb")

@@ -16,7 +16,7 @@ from measured_runs import coverslip
 from pydicom.uid import MediaStorageDirectoryStorage
 from wsidicom.file.io.frame_index import FrameIndex, PixelDataFrameIndexParser
 
-from viewer.slides.dicom_header import header_elements
+from viewer.slides.dicom.header import header_elements
 from viewer.slides.errors import TileError
 from viewer.slides.readers.dicom.source import open_dicom
 

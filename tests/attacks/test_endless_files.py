@@ -24,9 +24,9 @@ from viewer.overlays.files.foreign_table import read_binary_table
 from viewer.recording.review.entries import ReviewError
 from viewer.recording.review.json_lines import read_json_lines
 from viewer.resource_files import resource
-from viewer.slides.dicom_header import dicom_header
+from viewer.slides.dicom.header import dicom_header
+from viewer.slides.files.slide_folders import is_zarr_zip
 from viewer.slides.readers.shared_file import SharedFile
-from viewer.slides.slide_folders import is_zarr_zip
 
 pytestmark = pytest.mark.timeout(60)
 

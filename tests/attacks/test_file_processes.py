@@ -25,7 +25,7 @@ from viewer.overlays.files.foreign_table import read_binary_table
 from viewer.processes import file_process
 from viewer.processes.confinement import launching, readable
 from viewer.processes.confinement.spawning import SpawnedProcess, spawn
-from viewer.slides.color_profile import ColorProfile
+from viewer.slides.colors.profile import ColorProfile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +111,7 @@ def start_model(_: Path) -> list[str]:
     [
         ("viewer.overlays.files.table_process", partial(read_table, name="a.parquet")),
         ("viewer.overlays.files.table_process", partial(read_table, name="a.h5")),
-        ("viewer.slides.color_process", read_profile),
+        ("viewer.slides.colors.process", read_profile),
         ("viewer.annotations.masks.mask_process", read_mask),
         ("viewer.annotations.formats.dicom.reading_process", read_dicom_annotations),
         ("viewer.inference.process.model_main", start_model),

@@ -12,7 +12,8 @@ from viewer import limits, running_window
 from viewer.annotations.formats import boxes_csv, packed_files, problems
 from viewer.cohort.query import running
 from viewer.inference.process import process_limits
-from viewer.slides import companions, slide_key
+from viewer.slides import slide_key
+from viewer.slides.files import companions
 from viewer.slides.reader_process import pool, process, source
 from viewer.slides.readers import coded_size, small_parts
 from viewer.slides.remote import web

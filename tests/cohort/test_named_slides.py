@@ -123,7 +123,7 @@ def test_a_folder_of_slides_without_number_is_one_sentence(
         (tmp_path / f"{number}.svs").touch()
     looked_at: list[Path] = []
     monkeypatch.setattr(
-        "viewer.slides.dicom_folder.dicom_header", lambda path: looked_at.append(path)
+        "viewer.slides.dicom.folder.dicom_header", lambda path: looked_at.append(path)
     )
     found = named_slides([tmp_path])
     assert not looked_at  # their names tell that the folder is no slide

@@ -23,7 +23,7 @@ from viewer.geometry import Box
 from viewer.policy import Policy
 from viewer.redaction import without_names
 from viewer.slides import open_slide
-from viewer.slides.derived_levels import KEPT_ON_DISK_FROM
+from viewer.slides.derived.levels import KEPT_ON_DISK_FROM
 from viewer.slides.errors import (
     SlideAccessError,
     SlideAwayError,

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 from tiff_steps import assert_shows, picture
 
 from viewer.slides import open_slide
-from viewer.slides.color_profile import profile_problem
+from viewer.slides.colors.profile import profile_problem
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,8 +17,8 @@ from viewer.slides import (
     UnsupportedSlideError,
     open_slide,
 )
-from viewer.slides.dicom_header import dicom_header
-from viewer.slides.slide_folders import folder_kind
+from viewer.slides.dicom.header import dicom_header
+from viewer.slides.files.slide_folders import folder_kind
 from viewer.slides.tray import slides_at, slides_in
 from viewer.studies.finding import identity_of, project_slides
 

@@ -25,7 +25,7 @@ from tiff_steps import on_white, opacity, picture, whole
 
 from viewer.limits import Limit
 from viewer.slides import TileError
-from viewer.slides.derived_levels import with_fine_steps
+from viewer.slides.derived.levels import with_fine_steps
 from viewer.slides.errors import DamagedSlideError, UnsupportedSlideError
 from viewer.slides.opening_here import open_here
 from viewer.slides.readers.chunk_windows import KEPT_BYTES
@@ -44,7 +44,7 @@ def is_all_large(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     """Have pictures read as those of many gigabytes are."""
     if "slow" in request.keywords:
         return
-    monkeypatch.setattr("viewer.slides.derived_levels.COARSEST_SIDE_PX", 60)
+    monkeypatch.setattr("viewer.slides.derived.levels.COARSEST_SIDE_PX", 60)
     monkeypatch.setattr(f"{READERS}.image_size.MOST_BYTES", 1)
     monkeypatch.setattr(f"{READERS}.jpeg_2000_chunks._CHUNK_PX", 192)
 

@@ -26,9 +26,9 @@ from viewer.slides import (
     open_slide,
 )
 from viewer.slides.composites import composite, first_displays
+from viewer.slides.files.slide_folders import folder_kind
 from viewer.slides.readers.ome_zarr.source import open_ome_zarr
 from viewer.slides.region import read_level
-from viewer.slides.slide_folders import folder_kind
 from viewer.slides.tray import slides_in
 from viewer.studies.finding import identity_of
 

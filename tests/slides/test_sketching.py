@@ -14,8 +14,8 @@ from test_slides_derived_levels import KnownName
 
 from viewer.geometry import Optics
 from viewer.slides import Level, RgbImage, SlideInfo, TileError
-from viewer.slides.derived_levels import DerivedLevels, with_fine_steps
-from viewer.slides.sketching import sketches
+from viewer.slides.derived.levels import DerivedLevels, with_fine_steps
+from viewer.slides.derived.sketching import sketches
 from viewer.slides.source import becoming_of
 from viewer.tiles.cache import TileCache, TileKey
 from viewer.tiles.loader import TileLoader

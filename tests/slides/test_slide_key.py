@@ -18,9 +18,9 @@ from test_ome_sets import write_set
 
 from viewer.slides import open_slide
 from viewer.slides.file_version import FileVersion
+from viewer.slides.files.slide_files import slide_files
 from viewer.slides.former_names import former_names
 from viewer.slides.readers.shared_file import SharedFile
-from viewer.slides.slide_files import slide_files
 from viewer.slides.slide_key import MOST_BYTES, is_slide_key, slide_key
 
 if TYPE_CHECKING:

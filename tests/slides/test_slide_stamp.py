@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from viewer.slides.files.slide_files import slide_stamp
 from viewer.slides.remote.address import slide_path
-from viewer.slides.slide_files import slide_stamp
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,10 +15,10 @@ from viewer.folders import cache_folder
 from viewer.geometry import Optics
 from viewer.slides import Level, RgbImage, SlideInfo, TileError, open_slide
 from viewer.slides.byte_lru import ByteLru
-from viewer.slides.derived_levels import DerivedLevels, with_fine_steps
-from viewer.slides.halving import halved
+from viewer.slides.derived.halving import halved
+from viewer.slides.derived.level_store import LevelStore
+from viewer.slides.derived.levels import DerivedLevels, with_fine_steps
 from viewer.slides.identity import SlideIdentity
-from viewer.slides.level_store import LevelStore
 
 KEY = f"s1-{'a' * 40}"
 

@@ -16,8 +16,8 @@ from openslide import OpenSlide
 from viewer.slides import TileError, open_slide
 from viewer.slides.readers import tile_decoders
 from viewer.slides.readers.openslide.source import open_with_openslide
+from viewer.slides.readers.openslide.verification import open_verified
 from viewer.slides.readers.tiff.source import open_tiff
-from viewer.slides.verification import open_verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable

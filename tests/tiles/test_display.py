@@ -16,7 +16,7 @@ from PIL import ImageCms
 
 from viewer.geometry import Optics
 from viewer.slides import SlideInfo
-from viewer.slides.color_profile import profile_problem
+from viewer.slides.colors.profile import profile_problem
 from viewer.tiles.display import DisplaySettings, DisplayTransform, default_display
 from viewer.tiles.stains import Stain
 

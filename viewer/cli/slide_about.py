@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.slides.color_profile import profile_problem
+from viewer.slides.colors.profile import profile_problem
 from viewer.untyped import is_sequence
 
 if TYPE_CHECKING:

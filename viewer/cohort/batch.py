@@ -22,8 +22,8 @@ from viewer.kept_lines import append_lines, read_bodies
 from viewer.limits import read_kept
 from viewer.plurals import plural
 from viewer.prepared_types import DECODE_ERRORS, prepared
+from viewer.slides.files.slide_files import slide_stamp
 from viewer.slides.remote.address import is_address
-from viewer.slides.slide_files import slide_stamp
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:

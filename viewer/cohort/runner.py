@@ -15,7 +15,7 @@ from viewer.cohort.errors import BatchError
 from viewer.overlays.result_store import ResultStoreError, is_kept
 from viewer.overlays.segments.segment_store import has_results
 from viewer.plain_text import without_name
-from viewer.slides.slide_files import slide_stamp
+from viewer.slides.files.slide_files import slide_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable

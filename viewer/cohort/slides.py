@@ -15,9 +15,9 @@ from viewer.cohort.slide_lists import is_slide_list, read_slide_list
 from viewer.errors import reason_of
 from viewer.plain_text import shown_text
 from viewer.slides.errors import SlideError
+from viewer.slides.files.slide_folders import is_slide_folder
 from viewer.slides.opener import check_name
 from viewer.slides.remote.address import is_address, slide_path
-from viewer.slides.slide_folders import is_slide_folder
 from viewer.slides.tray import slides_in
 from viewer.studies.finding import (
     MOST_OPENED_UNASKED,

@@ -13,7 +13,7 @@ from viewer.slides.region import Beyond, read_region
 
 if TYPE_CHECKING:
     from viewer.geometry import Box
-    from viewer.slides.color_profile import ColorProfile
+    from viewer.slides.colors.profile import ColorProfile
     from viewer.slides.source import RgbImage, SlideInfo, SlideSource
 
 BY_PROFILE = "sRGB, by the slide's ICC profile"
@@ -70,7 +70,7 @@ def _by_profile(profile: bytes | None, rgb: RgbImage) -> RgbImage:
 
 def colors_given(info: SlideInfo) -> str:
     """Return in words what the colors of `displayed` are."""
-    from viewer.slides.color_profile import profile_problem
+    from viewer.slides.colors.profile import profile_problem
 
     if not info.icc_profile:
         return AS_STORED
@@ -85,7 +85,7 @@ def stored_colors(info: SlideInfo) -> str:
 
 def changing_profile(profile: bytes) -> ColorProfile | None:
     """Return a profile that can be used and changes colors."""
-    from viewer.slides.color_profile import ColorProfileError, color_profile
+    from viewer.slides.colors.profile import ColorProfileError, color_profile
 
     found = color_profile(profile)
     usable = None if isinstance(found, ColorProfileError) else found

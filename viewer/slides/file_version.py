@@ -84,7 +84,7 @@ class FileVersion:
 
     def __init__(self, path: Path, files: Sequence[Path] = ()) -> None:
         # It knows all formats of several files.
-        from viewer.slides.slide_files import pictures_beside, slide_files
+        from viewer.slides.files.slide_files import pictures_beside, slide_files
 
         self.path = path
         files = files or (*slide_files(path), *pictures_beside(path))

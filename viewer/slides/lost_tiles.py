@@ -11,7 +11,7 @@ from viewer.slides.errors import TileError
 
 if TYPE_CHECKING:
     from viewer.slides.channels import ImagePlane
-    from viewer.slides.halving import Place
+    from viewer.slides.derived.halving import Place
 
 _MOST_LOST = 10_000
 

@@ -10,9 +10,8 @@ from viewer.plain_text import is_text, shown_text
 from viewer.policy import policy, read_policy
 from viewer.redaction import leave_out_path
 from viewer.slides.access_errors import access_error
-from viewer.slides.data_folders import check_links
-from viewer.slides.derived_levels import with_fine_steps
-from viewer.slides.dicom_folder import chosen_series, series_of
+from viewer.slides.derived.levels import with_fine_steps
+from viewer.slides.dicom.folder import chosen_series, series_of
 from viewer.slides.errors import (
     DamagedSlideError,
     IncompleteSlideError,
@@ -23,15 +22,16 @@ from viewer.slides.errors import (
     UnsupportedSlideError,
 )
 from viewer.slides.file_version import FileVersion
+from viewer.slides.files.data_folders import check_links
+from viewer.slides.files.mirax import check_mirax, is_mirax
+from viewer.slides.files.slide_files import home_of, slide_files
+from viewer.slides.files.slide_folders import folder_kind
+from viewer.slides.files.vsi_folders import check_vsi, is_vsi
 from viewer.slides.guarded_source import GuardedSource
-from viewer.slides.mirax import check_mirax, is_mirax
 from viewer.slides.reader_process.plugins import named_readers
 from viewer.slides.reader_process.trust import reads_in_this_process
 from viewer.slides.remote.address import RemotePath, slide_path
-from viewer.slides.slide_files import home_of, slide_files
-from viewer.slides.slide_folders import folder_kind
 from viewer.slides.source import renamed, with_note
-from viewer.slides.vsi_folders import check_vsi, is_vsi
 
 if TYPE_CHECKING:
     from pathlib import Path

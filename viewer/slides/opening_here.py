@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from viewer.slides.access_errors import access_error
-from viewer.slides.dicom_folder import checked_series
+from viewer.slides.dicom.folder import checked_series
 from viewer.slides.errors import (
     DamagedSlideError,
     NoSuchImageError,
@@ -18,15 +18,15 @@ from viewer.slides.errors import (
     UnsupportedSlideError,
     check_image,
 )
-from viewer.slides.mirax import is_mirax
+from viewer.slides.files.mirax import is_mirax
+from viewer.slides.files.vsi_folders import is_vsi
 from viewer.slides.readers.image.source import open_image
+from viewer.slides.readers.openslide.verification import open_verified
 from viewer.slides.readers.other_kinds import what_else_it_is
 from viewer.slides.readers.tiff.source import open_tiff
 from viewer.slides.remote.ranged import ranges_of
 from viewer.slides.remote.vendor import open_remote_tiff
 from viewer.slides.source import SlideSource, with_note
-from viewer.slides.verification import open_verified
-from viewer.slides.vsi_folders import is_vsi
 
 _log = logging.getLogger(__name__)
 

@@ -74,8 +74,8 @@ def slide_key(path: Path, image: str = "") -> str:
     OSError
         A file of the slide cannot be read.
     """
+    from viewer.slides.files.slide_files import home_of, slide_files
     from viewer.slides.remote.dicom_keys import far_series_outline
-    from viewer.slides.slide_files import home_of, slide_files
     from viewer.slides.zarr_key import far_zarr_outline, zarr_manifest
 
     path = home_of(path)  # what a link leads to is called the same
@@ -225,8 +225,8 @@ def _manifest(path: Path, files: tuple[Path, ...]) -> list[bytes]:
     The main file is renamed with the folder of its data, and DICOM files can have any names: those
     names are left out. So are those of OME-TIFFs, any of which opens the same images.
     """
-    from viewer.slides.ome_sets import TIFF_SUFFIXES
-    from viewer.slides.slide_files import dicom_series
+    from viewer.slides.files.ome_sets import TIFF_SUFFIXES
+    from viewer.slides.files.slide_files import dicom_series
 
     is_tiff = path.suffix.lower() in TIFF_SUFFIXES
     has_names = not is_tiff and dicom_series(path) is None

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.limits import FOLDER_SLIDES, FileTooLargeError, open_regular
-from viewer.slides.dicom_header import HEADER_BYTES, parsed_header
-from viewer.slides.dicom_kinds import dicom_kind
+from viewer.slides.dicom.header import HEADER_BYTES, parsed_header
+from viewer.slides.dicom.kinds import dicom_kind
 from viewer.slides.displayed import displayed
 from viewer.slides.errors import DamagedSlideError, SlideLostError, TileError
+from viewer.slides.files.slide_folders import is_slide_folder
 from viewer.slides.natural_order import natural
-from viewer.slides.slide_folders import is_slide_folder
 from viewer.suffixes import SUFFIXES
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import msgspec
 
 from viewer.errors import reason_of
 from viewer.slides.errors import SlideError
+from viewer.slides.files.slide_folders import is_slide_folder
 from viewer.slides.identity import former_names_of, same_slide
 from viewer.slides.known_slides import find
 from viewer.slides.opener import open_slide
-from viewer.slides.slide_folders import is_slide_folder
 from viewer.slides.tray import slides_at, slides_in
 from viewer.studies.project import ProjectSlide, slide_path, stored_path
 

@@ -96,7 +96,7 @@ class DisplayTransform:
 
 def default_display(info: SlideInfo, *, uses_icc: bool = True) -> DisplaySettings:
     """Return how a slide is shown before anybody adjusts it: by its profile, if it can be used."""
-    from viewer.slides.color_profile import is_usable
+    from viewer.slides.colors.profile import is_usable
 
     icc = uses_icc and is_usable(info.icc_profile)
     return DisplaySettings(icc=icc, channels=first_displays(info.axes))

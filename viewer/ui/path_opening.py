@@ -119,7 +119,7 @@ def _kind(path: Path) -> str:
     from viewer.annotations.formats.sniffing import holds_annotations
     from viewer.inference.layouts.known import is_model
     from viewer.overlays.files.result_files import RESULT_SUFFIXES
-    from viewer.slides.slide_folders import is_slide_folder, is_zarr_zip
+    from viewer.slides.files.slide_folders import is_slide_folder, is_zarr_zip
     from viewer.studies.project_file import is_project
 
     suffix = path.suffix.lower()

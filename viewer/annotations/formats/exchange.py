@@ -32,7 +32,7 @@ from viewer.annotations.masks.mask_legend import legend_path
 from viewer.limits import MASK_BYTES
 from viewer.long_list import LongList
 from viewer.progress import while_wanted
-from viewer.slides.dicom_kinds import dicom_kind, is_dicom
+from viewer.slides.dicom.kinds import dicom_kind, is_dicom
 from viewer.slow_release import let_go_if_stopped
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.annotations.annotation import Annotation
-    from viewer.slides.dicom_kinds import DicomKind
+    from viewer.slides.dicom.kinds import DicomKind
 
 _HEAD_BYTES = 4096
 _MASK_PROCESS = "viewer.annotations.masks.mask_process"

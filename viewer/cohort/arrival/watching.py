@@ -21,7 +21,7 @@ from viewer.folders import data_folder
 from viewer.inference.process.spare_process import model_processes_kept
 from viewer.kept_lines import append_lines, read_bodies
 from viewer.prepared_types import DECODE_ERRORS, prepared
-from viewer.slides.slide_files import slide_stamp
+from viewer.slides.files.slide_files import slide_stamp
 from viewer.slides.tray import slides_in
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.limits import open_regular
-from viewer.slides.mirax import is_mirax, mirax_folder
-from viewer.slides.ome_sets import ome_set
-from viewer.slides.vsi_folders import is_vsi, vsi_folder
+from viewer.slides.files.mirax import is_mirax, mirax_folder
+from viewer.slides.files.ome_sets import ome_set
+from viewer.slides.files.vsi_folders import is_vsi, vsi_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageCms
 
-from viewer.slides.srgb import to_srgb
+from viewer.slides.colors.srgb import to_srgb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,12 +12,12 @@ import numpy as np
 from viewer.geometry import Optics
 from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
 from viewer.slides.errors import DamagedSlideError, NoSuchImageError, check_image
+from viewer.slides.files.vsi_folders import is_vsi, overview_note
 from viewer.slides.readers.extras import need
 from viewer.slides.readers.planes_source import PlanesSource
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.resolution import scale_doubt
 from viewer.slides.source import ImageEntry, Level, SlideInfo
-from viewer.slides.vsi_folders import is_vsi, overview_note
 
 if TYPE_CHECKING:
     from pathlib import Path

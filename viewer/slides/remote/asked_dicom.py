@@ -12,7 +12,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
-from viewer.slides.dicom_header import WHOLE_SLIDE
+from viewer.slides.dicom.header import WHOLE_SLIDE
 from viewer.slides.errors import SlideError, UnsupportedSlideError, check_image
 from viewer.slides.readers.extras import need
 from viewer.slides.remote.asked_objects import objects_asked

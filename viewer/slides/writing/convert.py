@@ -12,7 +12,7 @@ import msgspec
 from viewer.plurals import plural
 from viewer.replace_whole import replace_by
 from viewer.slides.calibration import remembered_mpp_um
-from viewer.slides.color_profile import profile_problem
+from viewer.slides.colors.profile import profile_problem
 from viewer.slides.opener import open_slide
 from viewer.slides.writing.engine import ConversionRun, TileCounts
 from viewer.slides.writing.errors import UnknownKindError

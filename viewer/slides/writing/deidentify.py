@@ -16,10 +16,10 @@ from viewer.atomic_write import atomic_write
 from viewer.errors import reason_of
 from viewer.limits import LimitError, NoRegularFileError, check_regular, open_regular
 from viewer.slides.access_errors import access_error
-from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
+from viewer.slides.dicom.kinds import HEAD_BYTES, is_dicom
 from viewer.slides.errors import SlideError
+from viewer.slides.files.slide_files import home_of, slide_files
 from viewer.slides.remote.address import is_address
-from viewer.slides.slide_files import home_of, slide_files
 from viewer.slides.tiff_words import TIFF_MAGIC
 from viewer.slides.writing.deidentifying.directory_bounds import check_directories
 from viewer.slides.writing.deidentifying.level_check import LevelCheck

@@ -10,8 +10,8 @@ from pydicom.sequence import Sequence
 from pydicom.uid import VLWholeSlideMicroscopyImageStorage, generate_uid
 
 from viewer import __version__
-from viewer.slides.color_profile import is_usable
-from viewer.slides.srgb import srgb
+from viewer.slides.colors.profile import is_usable
+from viewer.slides.colors.srgb import srgb
 from viewer.slides.writing.coding import JpegCoding
 
 if TYPE_CHECKING:

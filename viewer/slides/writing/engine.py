@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from viewer.slides.halving import halved, halved_values
+from viewer.slides.derived.halving import halved, halved_values
 from viewer.slides.readers.shared_file import SharedFile
 from viewer.slides.remote.address import is_address
 from viewer.slides.writing.pixels import SourcePixels

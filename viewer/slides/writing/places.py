@@ -8,9 +8,9 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from viewer.policy import policy
+from viewer.slides.files.slide_files import home_of, slide_files
+from viewer.slides.files.slide_folders import folder_kind
 from viewer.slides.remote.address import foreign_address_problem, is_address
-from viewer.slides.slide_files import home_of, slide_files
-from viewer.slides.slide_folders import folder_kind
 from viewer.slides.writing.errors import OutputExistsError, WritingError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from viewer.geometry import Point, Size, View
 from viewer.limits import TILES_READ
 from viewer.overlays.shown_overlays import ShownOverlay, overlays_text
 from viewer.slides.channel_choice import channels_named, displays_of, plane_of
-from viewer.slides.color_profile import profile_problem
+from viewer.slides.colors.profile import profile_problem
 from viewer.tiles.cache import TileCache
 from viewer.tiles.display import default_display
 from viewer.tiles.plan import level_for, tiles_in

@@ -71,7 +71,7 @@ def source_of(path: Path, image: int | None = None, others: Sequence[Path] = ())
     SlideError
         One sentence says why it does not open.
     """
-    from viewer.slides.color_profile import profile_problem
+    from viewer.slides.colors.profile import profile_problem
     from viewer.slides.opener import open_slide
 
     if others:

@@ -173,7 +173,7 @@ def _levels_text(levels: Sequence[Level]) -> str:
 def _rows(
     source: SlideSource, optics: Optics, path: Path | None, mpp_origin: str
 ) -> Iterable[tuple[str, str]]:
-    from viewer.slides.color_profile import profile_problem
+    from viewer.slides.colors.profile import profile_problem
 
     info = source.info
     base = source.levels[0]

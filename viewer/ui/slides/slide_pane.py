@@ -355,7 +355,7 @@ class SlidePane(QFrame):
 
     def _on_read(self, source: SlideSource) -> None:
         """Show the slide; all who keep something of it hear of it once it is recognized."""
-        from viewer.slides.color_profile import profile_problem
+        from viewer.slides.colors.profile import profile_problem
 
         request = self._opening.request
         assert request is not None

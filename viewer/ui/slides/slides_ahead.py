@@ -156,7 +156,7 @@ class SlidesAhead(QObject):
         self._background.run(ahead.close, lambda _: None)
 
     def _opened(self, path: Path, showing: Showing) -> SlideAhead:
-        from viewer.slides.color_profile import profile_problem
+        from viewer.slides.colors.profile import profile_problem
         from viewer.tiles.loader import TileLoader
 
         source = source_of(path)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from viewer.annotations.annotation import Annotation
-    from viewer.slides.dicom_kinds import DicomKind
+    from viewer.slides.dicom.kinds import DicomKind
 
 _READER = "viewer.annotations.formats.dicom.reading_process"
 _WRITER = "viewer.annotations.formats.dicom.writing:write"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from viewer.annotations.formats.slide_place import SlidePlace  # noqa: TC001 - a field's type
-from viewer.slides.dicom_kinds import DicomKind  # noqa: TC001
+from viewer.slides.dicom.kinds import DicomKind  # noqa: TC001
 
 
 class WriteRequest(msgspec.Struct, frozen=True):

@@ -11,8 +11,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, VLWholeSlideMicroscopyImageStorage
 
 from viewer.limits import open_regular
-from viewer.slides.dicom_folder import series_in
-from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
+from viewer.slides.dicom.folder import series_in
+from viewer.slides.dicom.kinds import HEAD_BYTES, is_dicom
 from viewer.typed_pydicom import header_in, items_of
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from viewer.limits import DICOM_ELEMENTS, open_regular
-from viewer.slides.dicom_header import (
+from viewer.slides.dicom.header import (
     BITS_STORED,
     PHOTOMETRIC,
     PLANAR,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from viewer.slides.dicom_header import DicomHeader
+    from viewer.slides.dicom.header import DicomHeader
 
 _LOOKUP_HEADER_BYTES = 1 << 20
 """So much of a file holds its color tables, which have up to 384 KiB."""

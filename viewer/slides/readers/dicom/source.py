@@ -13,7 +13,7 @@ import msgspec
 from viewer.geometry import Optics
 from viewer.limits import LimitError
 from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
-from viewer.slides.dicom_folder import OPENSLIDE_READS, checked_series
+from viewer.slides.dicom.folder import OPENSLIDE_READS, checked_series
 from viewer.slides.errors import DamagedSlideError, UnsupportedSlideError, check_image
 from viewer.slides.level_places import LEVELS_LEFT_OUT, has_one_step, is_over
 from viewer.slides.readers.dicom.files import (
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-    from viewer.slides.dicom_header import DicomHeader
+    from viewer.slides.dicom.header import DicomHeader
 
 _log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cachetools import LRUCache
 
 from viewer.slides.errors import SlideChangedError
-from viewer.slides.slide_folders import ZARR_FILES
+from viewer.slides.files.slide_folders import ZARR_FILES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from viewer.limits import open_regular
+from viewer.slides.files.slide_folders import is_zarr_zip, zarr_root
 from viewer.slides.ngff.arrays import NgffError
-from viewer.slides.slide_folders import is_zarr_zip, zarr_root
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ import struct
 from typing import TYPE_CHECKING, BinaryIO
 
 from viewer.limits import COLOR_PROFILE_BYTES, TIFF_TEXT_BYTES, open_regular
-from viewer.slides.companions import VMS_MACRO, values_in
-from viewer.slides.mirax import mirax_folder, mirax_values
+from viewer.slides.files.companions import VMS_MACRO, values_in
+from viewer.slides.files.mirax import mirax_folder, mirax_values
 from viewer.slides.readers.tiff.description_xml import description_root
 from viewer.slides.readers.tiff_directory import TiffDirectoryError, read_texts
 

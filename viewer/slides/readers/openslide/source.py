@@ -13,8 +13,8 @@ from openslide import OpenSlide, OpenSlideError, OpenSlideUnsupportedFormatError
 
 from viewer.geometry import Optics
 from viewer.slides.channels import rgb_channels
-from viewer.slides.companions import check_companions
 from viewer.slides.errors import TileError, UnsupportedSlideError, damaged_image, too_large_tiles
+from viewer.slides.files.companions import check_companions
 from viewer.slides.pixel_memory import new_pixels
 from viewer.slides.readers.openslide.aperio import levels_beside, note_on_beside
 from viewer.slides.readers.openslide.left_out import left_out_notes

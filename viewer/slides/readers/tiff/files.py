@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tifffile import TiffFile
 
-from viewer.slides.ome_sets import (
+from viewer.slides.files.ome_sets import (
     DESCRIPTION_SUFFIXES,
     MOST_FILES,
     description_of,

@@ -17,11 +17,11 @@ from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, UID
 from viewer.atomic_write import atomic_write
 from viewer.limits import DICOM_HEADER_BYTES, LimitError, open_regular
 from viewer.replace_whole import replace_by
-from viewer.slides.dicom_header import WHOLE_SLIDE
-from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
+from viewer.slides.dicom.header import WHOLE_SLIDE
+from viewer.slides.dicom.kinds import HEAD_BYTES, is_dicom
+from viewer.slides.files.slide_files import dicom_series
 from viewer.slides.readers.dicom.files import check_elements
 from viewer.slides.readers.dicom.frames import HALF_CHROMA
-from viewer.slides.slide_files import dicom_series
 from viewer.slides.writing.deidentifying.dicom_attributes import AttributeCleaner
 from viewer.slides.writing.deidentifying.dicom_pixels import (
     copy_encapsulated,

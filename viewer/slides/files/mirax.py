@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.limits import open_regular
-from viewer.slides.data_folders import renamed_folder, renamed_sentence
 from viewer.slides.errors import IncompleteSlideError
+from viewer.slides.files.data_folders import renamed_folder, renamed_sentence
 
 if TYPE_CHECKING:
     from pathlib import Path

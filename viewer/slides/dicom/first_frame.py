@@ -10,7 +10,7 @@ from viewer.slides.readers.jpeg_header import is_ycbcr, read_jpeg_header
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from viewer.slides.dicom_header import DicomHeader
+    from viewer.slides.dicom.header import DicomHeader
 
 _BASELINE_JPEG = "1.2.840.10008.1.2.4.50"
 _JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")

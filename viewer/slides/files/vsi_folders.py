@@ -7,8 +7,8 @@ import struct
 from typing import TYPE_CHECKING
 
 from viewer.limits import open_regular
-from viewer.slides.data_folders import renamed_folder, renamed_sentence
 from viewer.slides.errors import IncompleteSlideError
+from viewer.slides.files.data_folders import renamed_folder, renamed_sentence
 
 if TYPE_CHECKING:
     from pathlib import Path

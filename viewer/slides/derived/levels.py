@@ -17,14 +17,14 @@ from msgspec.structs import replace
 
 from viewer.slides.byte_lru import ByteLru
 from viewer.slides.composites import composite, first_displays
-from viewer.slides.derived_channels import KEPT_ON_DISK_FROM, ChannelHalving, Plane
+from viewer.slides.derived.channels import KEPT_ON_DISK_FROM, ChannelHalving, Plane
+from viewer.slides.derived.halving import Place, fill_from_below, halved, size_below
+from viewer.slides.derived.level_store import LevelStore
+from viewer.slides.derived.sketching import DENSEST, SLICE_S, sketches
 from viewer.slides.errors import SlideAwayError, SlideError, SlideLostError, TileError
-from viewer.slides.halving import Place, fill_from_below, halved, size_below
 from viewer.slides.hatching import hatch
-from viewer.slides.level_store import LevelStore
 from viewer.slides.lost_tiles import EVERY_VALUE, LostTiles
 from viewer.slides.readers.jpeg_tiles import stored_jpeg_tiles
-from viewer.slides.sketching import DENSEST, SLICE_S, sketches
 from viewer.slides.source import expect, screen_tile, silence_of
 from viewer.slides.turns import Turns
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from viewer.slides.halving import Place, fill_from_below, halved_values, size_below
+from viewer.slides.derived.halving import Place, fill_from_below, halved_values, size_below
 from viewer.slides.hatching import hatch_values
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from viewer.slides.byte_lru import ByteLru
     from viewer.slides.channels import Axes
-    from viewer.slides.level_store import LevelStore
+    from viewer.slides.derived.level_store import LevelStore
     from viewer.slides.source import Level
     from viewer.slides.turns import Turns
 

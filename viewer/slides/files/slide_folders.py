@@ -6,7 +6,7 @@ import zipfile
 from typing import TYPE_CHECKING, Literal
 
 from viewer.limits import open_regular
-from viewer.slides.dicom_folder import holds_dicom_only
+from viewer.slides.dicom.folder import holds_dicom_only
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,13 +10,13 @@ import re
 from pathlib import Path
 
 from viewer.limits import open_regular
-from viewer.slides.companions import VMS_MACRO, values_in
-from viewer.slides.dicom_header import HEADER_BYTES, dicom_header
-from viewer.slides.mirax import MIRAX_DESCRIPTION, mirax_folder, mirax_values
-from viewer.slides.ome_sets import TIFF_SUFFIXES, ome_set
+from viewer.slides.dicom.header import HEADER_BYTES, dicom_header
+from viewer.slides.files.companions import VMS_MACRO, values_in
+from viewer.slides.files.mirax import MIRAX_DESCRIPTION, mirax_folder, mirax_values
+from viewer.slides.files.ome_sets import TIFF_SUFFIXES, ome_set
+from viewer.slides.files.slide_folders import ZARR_FILES, is_slide_folder
+from viewer.slides.files.vsi_folders import vsi_folder
 from viewer.slides.remote.address import is_address
-from viewer.slides.slide_folders import ZARR_FILES, is_slide_folder
-from viewer.slides.vsi_folders import vsi_folder
 
 _HEADER_BYTES = 1 << 14
 _HEADERS_BYTES = 1 << 20

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.plain_text import shown_line
-from viewer.slides.companions import check_no_pipes
-from viewer.slides.dicom_first_frame import misleads_openslide
-from viewer.slides.dicom_header import UNREAD_SYNTAXES, dicom_header
+from viewer.slides.dicom.first_frame import misleads_openslide
+from viewer.slides.dicom.header import UNREAD_SYNTAXES, dicom_header
 from viewer.slides.errors import IncompleteSlideError, UnsupportedSlideError, check_image
+from viewer.slides.files.companions import check_no_pipes
 from viewer.slides.level_places import has_one_step
 from viewer.slides.source import ImageEntry
 from viewer.suffixes import SUFFIXES
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from viewer.slides.dicom_header import DicomHeader
+    from viewer.slides.dicom.header import DicomHeader
 
 MOST_FILES = 2000
 _OPENSLIDE_SHOWS = {

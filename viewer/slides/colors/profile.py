@@ -10,7 +10,7 @@ import numpy as np
 
 from viewer.errors import CoverslipError
 from viewer.limits import COLOR_PROFILE_BYTES, LimitError
-from viewer.slides.color_tables import UnusableError, color_table
+from viewer.slides.colors.tables import UnusableError, color_table
 
 if TYPE_CHECKING:
     from viewer.slides.source import RgbImage

@@ -42,7 +42,7 @@ SOME_STEPS = np.linspace(0, 255, 17).astype(np.uint8)
 REDS_AT_ONCE = 16
 """Of which all colors come in one answer, 3 MiB."""
 
-_PROCESS = "viewer.slides.color_process"
+_PROCESS = "viewer.slides.colors.process"
 _COLORS = 1 << 24
 _BYTES = 4 * _COLORS
 _CHECKSUM_BYTES = 4

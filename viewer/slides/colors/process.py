@@ -11,8 +11,8 @@ from PIL import Image, ImageCms
 
 from viewer.prepared_types import prepared
 from viewer.processes.channel import inherited_channel
-from viewer.slides.color_tables import REDS_AT_ONCE, SOME_STEPS, Colors, Unusable, colors_of
-from viewer.slides.srgb import to_srgb
+from viewer.slides.colors.srgb import to_srgb
+from viewer.slides.colors.tables import REDS_AT_ONCE, SOME_STEPS, Colors, Unusable, colors_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

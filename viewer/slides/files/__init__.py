@@ -1,0 +1,1 @@
+"""Which files and folders make up one slide."""
