@@ -26,8 +26,12 @@ and `-V`, and `coverslip help COMMAND` shows what stands here.
 * `COVERSLIP_HOME` is the folder of settings, annotations, sessions, models and caches; without it
   they lie where the system keeps those of programs (on Linux `~/.config/coverslip`,
   `~/.local/share/coverslip`, `~/.cache/coverslip`).
-* `HF_TOKEN` is your token of the Hugging Face hub, `COVERSLIP_MODEL_KEY` the key of a model server
-  for one run.
+* `HF_TOKEN` is your token of the Hugging Face hub, `HF_ENDPOINT` another address of it.
+* `COVERSLIP_MODEL_KEY` is the key of a [model server](agents.md#what-leaves-the-machine) for one
+  run, `COVERSLIP_TOKEN_HOST` what opens slides on [HOST](remote.md#credentials).
+* `COVERSLIP_MODEL_MEMORY_GIB` is how much memory a model may take, `OMP_NUM_THREADS` how many
+  threads; `COVERSLIP_MODEL_SCAN` and `COVERSLIP_UNCONFINED_MODELS` are told in
+  [security](security.md#the-model-process).
 """
 
 
@@ -39,7 +43,7 @@ def page() -> str:
 def _sections(command: Any, words: tuple[str, ...]) -> Iterator[str]:
     inner = command.commands if isinstance(command, TyperGroup) else {}
     yield f"{'#' * min(len(words) + 1, 3)} {' '.join(words)}\n"
-    yield f"{command.help.strip()}\n"
+    yield (command.help or "").strip() + "\n"
     options = [param for param in command.params if param.name != "help"]
     if options:
         yield "| | |\n| --- | --- |"

@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from viewer.cli import app
+from viewer.setting_choices import CHOICES
 from viewer.ui.commands import COMMANDS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -90,6 +91,67 @@ def test_keys_of_the_readme_are_those_of_commands() -> None:
     of_classes = {f"Ctrl+{number}" for number in range(1, 10)}
     assert len(named) > 50
     assert named - known - of_classes == set()
+
+
+def test_keys_in_documents_are_those_of_commands() -> None:
+    known = {key for command in COMMANDS for key in command.shortcuts}
+    known |= {f"Ctrl+{number}" for number in range(1, 10)}  # of classes
+    known |= {"Ctrl+Enter"}  # of boxes for text
+    unknown: dict[str, set[str]] = {}
+    for document in DOCUMENTS:
+        if document.name == "compared-with-qupath.md":  # has the keys of QuPath, too
+            continue
+        named = {key.replace("Page", "Pg") for key in _quoted(document.read_text())}
+        keys = {key for key in named if re.fullmatch(r"((Ctrl|Alt|Shift)\+)+[^+\s]+|F\d+", key)}
+        unknown |= {document.name: keys - known} if keys - known else {}
+    assert unknown == {}
+
+
+def test_menus_in_documents_are_there() -> None:
+    places = {_words((*command.menu, command.text)) for command in COMMANDS}
+    places |= {_words(("Settings", choice.group, choice.label)) for choice in CHOICES}
+    places |= {("settings", "privacy"), ("file", "project", "recent projects")}
+    step = r"\s>\s[A-Z][^>.,;:*()|\n]*(?:\n[^>.,;:*()|\n]*)?"
+    named = 0
+    for document in DOCUMENTS:
+        text = re.sub(r"```.*?```|`[^`]*`", "", document.read_text(), flags=re.S)
+        for path in re.findall(rf"\b[A-Z]\w*(?:{step})+", text):
+            steps = [" ".join(part.split()).lower() for part in path.split(" > ")]
+            assert any(_leads(steps, place) for place in places), f"{document.name}: {path}"
+            named += 1
+    assert named > 20
+
+
+def _words(labels: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(label.replace("&", "").removesuffix("...").lower() for label in labels)
+
+
+def _leads(steps: list[str], place: tuple[str, ...]) -> bool:
+    """Return whether steps lead to a place; of the last one words may be missing or follow it."""
+    *through, last = steps
+    if len(steps) > len(place) or tuple(through) != place[: len(through)]:
+        return False
+    label = place[len(through)]
+    return last.startswith(label) or label.startswith(last)
+
+
+def test_every_variable_of_the_program_is_in_a_document() -> None:
+    text = (REPOSITORY / "docs" / "command-line.md").read_text()
+    found = {
+        name.rstrip("_")
+        for path in VIEWER.rglob("*.py")
+        for name in re.findall(r"\bCOVERSLIP_[A-Z_]+", path.read_text())
+    }
+    assert "COVERSLIP_HOME" in found
+    assert {name for name in found if name not in text} == set()
+
+
+def test_every_page_is_in_the_index_and_in_the_site() -> None:
+    pages = {path.name for path in (REPOSITORY / "docs").glob("*.md")}
+    index = (REPOSITORY / "docs" / "index.md").read_text()
+    site = (REPOSITORY / "mkdocs.yml").read_text()
+    assert {page for page in pages - {"index.md"} if f"({page})" not in index} == set()
+    assert {page for page in pages if f"- {page}\n" not in site} == set()
 
 
 # The page on the architecture -------------------------------------------------------------------
