@@ -16,10 +16,10 @@ from PySide6.QtCore import QEventLoop, Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
 from benchmarks.report import Figure
-from viewer.allocator import keep_memory_of_tiles
 from viewer.canvas.canvas import SlideCanvas
 from viewer.canvas.tile_picture import TilePicture
 from viewer.geometry import Point
+from viewer.memory.allocator import keep_memory_of_tiles
 from viewer.slides import open_slide
 from viewer.slides.reader_process.pool import reader_pool
 from viewer.tiles.cache import TileCache

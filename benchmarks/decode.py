@@ -18,8 +18,8 @@ import numpy as np
 import openslide
 
 from benchmarks.report import Figure
-from viewer.allocator import keep_memory_of_tiles
 from viewer.cores import keep_apart
+from viewer.memory.allocator import keep_memory_of_tiles
 from viewer.slides import open_slide
 from viewer.slides.source import expect
 

@@ -10,7 +10,7 @@ import msgspec
 from PySide6.QtCore import QEventLoop, Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
-from viewer.allocator import keep_memory_of_tiles, share_arenas
+from viewer.memory.allocator import keep_memory_of_tiles, share_arenas
 from viewer.settings import Settings
 from viewer.tiles.cache import TileCache
 from viewer.ui.collector import Collector, let_window_come_first

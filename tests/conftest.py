@@ -20,10 +20,11 @@ import pytest
 from forked_children import ForkServer
 from pytestqt.qtbot import QtBot
 
-from viewer import atomic_write, redaction
-from viewer.allocator import keep_freed_memory
+from viewer import redaction
 from viewer.audit_log import trail
 from viewer.cohort import executor
+from viewer.files import atomic_write
+from viewer.memory.allocator import keep_freed_memory
 from viewer.processes import own_modules
 from viewer.processes.confinement import launching, spawning
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from viewer import slow_release
+from viewer.memory import slow_release
 
 _SMALL_PAGES = """
     import ctypes
@@ -19,7 +19,7 @@ _SMALL_PAGES = """
 
 _FREES = """
     import psutil
-    from viewer.allocator import give_memory_back
+    from viewer.memory.allocator import give_memory_back
 
     process = psutil.Process()
     held = [bytes(3000) for _ in range(60_000)]
@@ -49,7 +49,7 @@ _READS = """
     import resource
     import sys
 
-    from viewer.allocator import keep_memory_of_tiles
+    from viewer.memory.allocator import keep_memory_of_tiles
 
     if sys.argv[1] == "kept":
         keep_memory_of_tiles()
@@ -85,7 +85,7 @@ _COMPUTES = """
 
     import numpy
     import psutil
-    from viewer.allocator import give_memory_back, share_arenas
+    from viewer.memory.allocator import give_memory_back, share_arenas
 
     if sys.argv[1] == "shared":
         share_arenas()
@@ -127,7 +127,7 @@ _COMPUTES_AGAIN = """
 
     import numpy
     import psutil
-    from viewer.allocator import give_memory_back, keep_freed_memory
+    from viewer.memory.allocator import give_memory_back, keep_freed_memory
 
     if sys.argv[1] == "kept":
         keep_freed_memory()

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from small_disks import mount_again, small_disk
 
-from viewer.appending import append_whole
-from viewer.atomic_write import (
+from viewer.files.appending import append_whole
+from viewer.files.atomic_write import (
     ShortFileError,
     atomic_write,
     atomic_write_bytes,
@@ -199,7 +199,7 @@ def test_a_file_that_is_protected_stays_as_it_is(tmp_path: Path) -> None:
 
 def test_what_goes_to_an_open_file_is_followed_by_what_is_printed(tmp_path: Path) -> None:
     script = (
-        "from pathlib import Path; from viewer.atomic_write import atomic_write_bytes;"
+        "from pathlib import Path; from viewer.files.atomic_write import atomic_write_bytes;"
         "atomic_write_bytes(Path('/dev/stdout'), b'first\\n'); print('second')"
     )
     out = tmp_path / "out"

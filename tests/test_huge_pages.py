@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
-from viewer.huge_pages import HugePages
+from viewer.memory.huge_pages import HugePages
 
 TILE_BYTES = 1 << 18
 
@@ -93,7 +93,7 @@ def test_where_the_system_gives_no_more_stretches_arrays_are_plain_ones(
     def refuse(*_: object, **__: object) -> mmap.mmap:
         raise OSError(12, "Cannot allocate memory")
 
-    monkeypatch.setattr("viewer.huge_pages.mmap.mmap", refuse)
+    monkeypatch.setattr("viewer.memory.huge_pages.mmap.mmap", refuse)
     array = HugePages().array(TILE_BYTES)
     array.fill(7)
     assert np.count_nonzero(array == 7) == TILE_BYTES

@@ -12,7 +12,7 @@ from viewer.inference.models.bundle import load_bundle
 from viewer.inference.models.model_library import BUNDLED, add_model, find_model, models_folder
 from viewer.overlays.files.ome_zarr import write_ome_zarr
 from viewer.slides.former_names import former_file_name, take_over
-from viewer.typed_zarr import group_in
+from viewer.typed.zarr import group_in
 
 if TYPE_CHECKING:
     from pathlib import Path

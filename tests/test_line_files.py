@@ -22,7 +22,6 @@ import shapely
 from recording_steps import HEADER, wait_until
 from session_lines import read_exchanges
 
-from viewer import set_aside
 from viewer.agents.benchmark.results import Result, ResultsFile, RunAbout
 from viewer.agents.conversation import PictureEncoder, Turn
 from viewer.agents.endpoint import Endpoint
@@ -37,9 +36,10 @@ from viewer.cohort.arrival.checking import SlideCheck
 from viewer.cohort.arrival.watching import FolderWatch
 from viewer.cohort.batch import BatchSettings, SlideRecord, open_batch
 from viewer.errors import CoverslipError
+from viewer.files import set_aside
+from viewer.files.journal import Journal
+from viewer.files.kept_lines import append_lines, read_bodies
 from viewer.folders import data_folder
-from viewer.journal import Journal
-from viewer.kept_lines import append_lines, read_bodies
 from viewer.recording import signing
 from viewer.recording.log_file import LogFile, spilled
 from viewer.recording.receiving.incoming import IncomingSessions
@@ -500,7 +500,7 @@ _ADDING = textwrap.dedent(
     """
     import os, sys
     from pathlib import Path
-    from viewer.appending import append_whole
+    from viewer.files.appending import append_whole
     number = 0
     while True:
         text = sys.argv[2] * 200_000

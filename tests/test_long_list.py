@@ -6,8 +6,8 @@ from array import array
 
 import pytest
 
-from viewer import long_list
-from viewer.long_list import LongList, gathered, parts_of
+from viewer.memory import long_list
+from viewer.memory.long_list import LongList, gathered, parts_of
 
 
 @pytest.mark.parametrize("count", [0, 1, long_list._IN_PART, 2 * long_list._IN_PART + 7])

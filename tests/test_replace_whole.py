@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 from killed_at_steps import kill_at_each_step
 
-from viewer import replace_whole
-from viewer.replace_whole import exchange, replace_by
+from viewer.files import replace_whole
+from viewer.files.replace_whole import exchange, replace_by
 
 _REPLACING = """
 from pathlib import Path
-from viewer.replace_whole import replace_by
+from viewer.files.replace_whole import replace_by
 replace_by(Path(_folder, "unfinished"), Path(_folder, "out"))
 """
 _WITHOUT_EXCHANGE = """
 import errno
-from viewer import replace_whole
+from viewer.files import replace_whole
 def exchange(first, second):
     raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 replace_whole.exchange = exchange

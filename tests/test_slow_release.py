@@ -7,8 +7,8 @@ import weakref
 import pytest
 from pytestqt.qtbot import QtBot
 
-from viewer import slow_release
-from viewer.slow_release import release_slowly, release_unshared, wait_for_room
+from viewer.memory import slow_release
+from viewer.memory.slow_release import release_slowly, release_unshared, wait_for_room
 
 
 class _Thing:

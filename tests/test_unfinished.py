@@ -11,15 +11,15 @@ from pathlib import Path
 
 import forked_programs
 
-from viewer.atomic_write import atomic_write, atomic_write_bytes, remove_abandoned
-from viewer.unfinished import remove_left, unfinished_folder
+from viewer.files.atomic_write import atomic_write, atomic_write_bytes, remove_abandoned
+from viewer.files.unfinished import remove_left, unfinished_folder
 
 _LARGE = bytes(2 << 20)
 _WRITING = """
 import sys, time
 from pathlib import Path
-from viewer.atomic_write import atomic_write
-from viewer.unfinished import unfinished_folder
+from viewer.files.atomic_write import atomic_write
+from viewer.files.unfinished import unfinished_folder
 folder = Path(sys.argv[1])
 with unfinished_folder(folder) as place, atomic_write(folder / "a.tif") as file:
     (place / "part").write_bytes(b"x")

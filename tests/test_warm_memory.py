@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer import warm_memory
+from viewer.memory import warm_memory
+from viewer.memory.warm_memory import WarmMemory, warm_pixels
 from viewer.slides import open_slide
 from viewer.tiles.cache import TileCache, TileKey
 from viewer.tiles.loader import TileLoader
 from viewer.tiles.plan import TilePlan
-from viewer.warm_memory import WarmMemory, warm_pixels
 
 if TYPE_CHECKING:
     from pathlib import Path

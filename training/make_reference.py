@@ -9,7 +9,7 @@ import json
 import re
 from pathlib import Path
 
-from viewer.atomic_write import atomic_write_text
+from viewer.files.atomic_write import atomic_write_text
 from viewer.inference.models.bundle import MODEL_FILE
 from viewer.inference.models.model_library import BUNDLED, find_model
 from viewer.inference.runs.running import run_model

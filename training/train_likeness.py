@@ -26,7 +26,7 @@ from training.field_variants import (
     worn,
 )
 from training.nuclei_data import load_bbbc038, load_tnbc, split, split_patients
-from viewer.atomic_write import atomic_write_bytes
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.geometry import Box
 from viewer.inference.architectures.tissue_encoder import TissueEncoder
 from viewer.inference.field_features import field_features

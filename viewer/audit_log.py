@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from viewer import atomic_write as writing
 from viewer.access import make_folder
-from viewer.appending import append_whole
-from viewer.atomic_write import atomic_write_bytes, atomic_write_text
 from viewer.cell_text import text_cell
 from viewer.errors import reason_of
+from viewer.files import atomic_write as writing
+from viewer.files.appending import append_whole
+from viewer.files.atomic_write import atomic_write_bytes, atomic_write_text
+from viewer.files.set_aside import say_unusable
 from viewer.folders import data_folder
 from viewer.limits import open_regular, read_kept
 from viewer.prepared_types import DECODE_ERRORS, prepared
-from viewer.set_aside import say_unusable
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:

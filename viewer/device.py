@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from viewer.access import OWNER_FILE, make_folder
-from viewer.atomic_write import atomic_write_bytes
+from viewer.files.atomic_write import atomic_write_bytes
+from viewer.files.set_aside import kept_bytes
 from viewer.folders import data_folder
-from viewer.set_aside import kept_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from viewer.access import make_folder
-from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import reason_of
+from viewer.files.atomic_write import atomic_write_bytes
+from viewer.files.set_aside import UNUSABLE, set_aside
 from viewer.limits import read_kept
 from viewer.prepared_types import DECODE_ERRORS, prepared
-from viewer.set_aside import UNUSABLE, set_aside
 from viewer.setting_choices import CHOICES
 from viewer.untyped import is_mapping, is_sequence
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import psutil
 
 from viewer.access import open_text
+from viewer.files.set_aside import set_aside
 from viewer.folders import config_folder, log_folder
 from viewer.limits import read_kept
-from viewer.set_aside import set_aside
 
 if TYPE_CHECKING:
     from pathlib import Path

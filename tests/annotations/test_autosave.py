@@ -22,7 +22,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_disks import mount_again, small_disk
 
-from viewer import slow_release
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import Document, adding, changing, removing
 from viewer.annotations.storage import autosave
@@ -36,7 +35,8 @@ from viewer.annotations.storage.store import (
     Stamped,
     bringing_back,
 )
-from viewer.long_list import parts_of
+from viewer.memory import slow_release
+from viewer.memory.long_list import parts_of
 
 _KILLS = 30
 _AT_ONCE = 5

@@ -15,12 +15,12 @@ from uuid import UUID
 import pytest
 import shapely
 
-from viewer import slow_release
 from viewer.annotations import document_state
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import Document
 from viewer.annotations.document_state import DocumentState
-from viewer.slow_release import release_unshared
+from viewer.memory import slow_release
+from viewer.memory.slow_release import release_unshared
 
 COUNT = 200_000
 _LEAST_RATIO = 1.5

@@ -18,7 +18,6 @@ import forked_programs
 import pytest
 import shapely
 
-from viewer import kept_lines
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import Document, adding, changing, removing
 from viewer.annotations.sets import body_file, merged_set, set_store
@@ -34,7 +33,8 @@ from viewer.annotations.sets.records import ChangeRecord, EditLine, decoded, enc
 from viewer.annotations.sets.set_store import SetStore
 from viewer.annotations.storage.autosave import Autosave
 from viewer.annotations.storage.store import AnnotationStoreError, Stamped, bringing_back
-from viewer.kept_lines import append_lines, read_bodies
+from viewer.files import kept_lines
+from viewer.files.kept_lines import append_lines, read_bodies
 
 SLIDE = "slide/with any name"
 

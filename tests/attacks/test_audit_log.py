@@ -17,11 +17,11 @@ from pytestqt.qtbot import QtBot
 from small_disks import fill, small_disk
 from ui_steps import show_slide
 
-from viewer import atomic_write as writing
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
 from viewer.annotations.formats.exchange import FORMATS
 from viewer.audit_log import AuditEntry, check_audit, export_audit, keep_audit, read_audit, trail
+from viewer.files import atomic_write as writing
 from viewer.folders import data_folder
 from viewer.settings import Settings
 from viewer.signing.keys import KeyRing

@@ -18,8 +18,8 @@ from viewer.annotations.document import adding
 from viewer.annotations.storage.fallback import spill
 from viewer.annotations.storage.slide_file import open_annotations
 from viewer.annotations.storage.store import AnnotationStore, Stamped
-from viewer.fallback import fallback_path, is_own_file, waiting
-from viewer.journal import Journal
+from viewer.files.fallback import fallback_path, is_own_file, waiting
+from viewer.files.journal import Journal
 
 __all__ = ["public_place"]
 

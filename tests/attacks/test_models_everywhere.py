@@ -403,7 +403,7 @@ def test_weights_are_loaded_in_the_model_process_alone_and_each_way_to_it_is_tri
                 starts.add(place.removeprefix("inference/"))
     named = {name: places for name, places in loads.items() if name in (*CALLS, "loaded")}
     assert named == {
-        "torch.jit.load": {"typed_torch"},
+        "torch.jit.load": {"typed/torch"},
         "load_script": {"inference/process/loading"},
         "onnxruntime.InferenceSession": {"inference/process/typed_onnxruntime"},
         "loaded": {"inference/process/onnx_module"},

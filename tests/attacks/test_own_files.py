@@ -20,6 +20,7 @@ from viewer.agents.endpoint import Endpoint, load_endpoint, save_endpoint
 from viewer.agents.permission import PermissionBook
 from viewer.annotations.storage.home_reader import claim_home, home_reader
 from viewer.device import device_name
+from viewer.files.set_aside import listeners
 from viewer.folders import config_folder, data_folder, log_folder
 from viewer.geometry import Box
 from viewer.inference.cells.kept_settings import keep_settings, kept_settings
@@ -28,7 +29,6 @@ from viewer.limits import KEPT_BYTES
 from viewer.overlays.files.marks_file import Mark, load_marks, save_marks
 from viewer.recording.review.entries import ReviewError
 from viewer.recording.review.prompts import load_template
-from viewer.set_aside import listeners
 from viewer.settings import Settings, read_settings, save_settings
 from viewer.signing.kept_secrets import keep_secret, kept_secret
 from viewer.slides.calibration import remember_mpp_um, remembered_mpp_um, typed_on

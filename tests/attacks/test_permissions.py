@@ -19,10 +19,10 @@ from ui_steps import CTRL, open_dialog, press, show_slide
 
 from viewer.access import kept_mode, mend_access, who_can_read
 from viewer.annotations.storage.store import AnnotationStore
-from viewer.appending import append_whole
-from viewer.atomic_write import atomic_write
 from viewer.audit_log import trail
 from viewer.crash_report import crash_report
+from viewer.files.appending import append_whole
+from viewer.files.atomic_write import atomic_write
 from viewer.folders import cache_folder, config_folder, data_folder, log_folder
 from viewer.logs import configure_logging, last_lines
 from viewer.settings import Settings, load_settings

@@ -23,15 +23,15 @@ from viewer.agents.endpoint import Endpoint
 from viewer.agents.errors import AgentError, NotPermittedError
 from viewer.agents.keys import Keys
 from viewer.agents.permission import Permission, PermissionBook
-from viewer.atomic_write import atomic_write_bytes
 from viewer.audit_log import sent_detail, trail
 from viewer.egress import EgressError, check_egress
+from viewer.files.atomic_write import atomic_write_bytes
+from viewer.files.replace_whole import replace_by
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.encoders import KNOWN_ENCODERS, fetch_encoder
 from viewer.inference.models.model_library import BUNDLED, add_model, all_models, find_model
 from viewer.inference.models.zoos import fetched_model
 from viewer.policy import STRICTEST, Policy, policy, read_policy
-from viewer.replace_whole import replace_by
 from viewer.settings import Settings
 from viewer.slides import SlideError, open_slide
 from viewer.tiles.cache import TileCache

@@ -17,7 +17,6 @@ from pytestqt.qtbot import QtBot
 from scaled_tiles import load_scaling
 from skimage.metrics import structural_similarity
 
-from viewer import warm_memory
 from viewer.canvas import opencv
 from viewer.canvas.canvas import SlideCanvas
 from viewer.canvas.tile_picture import (
@@ -27,10 +26,11 @@ from viewer.canvas.tile_picture import (
     writable_pixels_of,
 )
 from viewer.geometry import Point, View
+from viewer.memory import warm_memory
+from viewer.memory.warm_memory import WarmMemory
 from viewer.slides import open_slide
 from viewer.tiles.cache import TileCache, TileKey
 from viewer.tiles.display import DisplaySettings, DisplayTransform
-from viewer.warm_memory import WarmMemory
 
 _MOVES = ((22, 9), (-130, 70), (0, -301), (333, 0), (-5, -5), (601, 20), (-40, 399), (7, -500))
 

@@ -14,6 +14,7 @@ import msgspec
 import psutil
 import pytest
 
+from viewer.files.set_aside import listeners
 from viewer.folders import data_folder
 from viewer.processes.helper import (
     Helper,
@@ -23,7 +24,6 @@ from viewer.processes.helper import (
     HelperStoppedError,
 )
 from viewer.processes.own_modules import IMPORT_PATHS
-from viewer.set_aside import listeners
 
 TASKS = "helper_tasks"
 WAIT_S = 20.0

@@ -21,7 +21,7 @@ from recording_steps import HEADER, count_lines, record, wait_until
 from session_lines import read_lines
 from small_disks import mount_again, small_disk
 
-from viewer import set_aside
+from viewer.files import set_aside
 from viewer.recording.events import SlideClosed, SlideOpened, ToolChosen
 from viewer.recording.library import Library
 from viewer.recording.log_file import LogFile, spilled

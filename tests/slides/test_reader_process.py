@@ -22,6 +22,7 @@ import tifffile
 from openslide import OpenSlide
 from PIL import Image
 
+from viewer.memory.warm_memory import WarmMemory, use
 from viewer.processes.confinement.launching import confinement_gap
 from viewer.processes.shared_pixels import SharedPixels
 from viewer.slides import SlideError, TileError, open_slide
@@ -33,7 +34,6 @@ from viewer.slides.reader_process.process import ReaderProcess
 from viewer.slides.reader_process.source import IsolatedSource, open_isolated
 from viewer.slides.readers.openslide.source import OpenSlideSource
 from viewer.slides.source import screen_tile
-from viewer.warm_memory import WarmMemory, use
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -17,7 +17,7 @@ from viewer.annotations.palette import PaletteClass
 from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey
 from viewer.annotations.sets.set_store import SetStore
 from viewer.annotations.storage.store import Stamped
-from viewer.kept_lines import append_lines
+from viewer.files.kept_lines import append_lines
 from viewer.studies.project import Project, ProjectSlide, renaming_class
 from viewer.studies.project_file import change_project, create_project, read_project
 from viewer.studies.review_store import ReviewStore

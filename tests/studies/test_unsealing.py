@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import shapely
 
-from viewer import kept_lines
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
 from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey
 from viewer.annotations.sets.set_store import SetStore
 from viewer.annotations.storage.store import Stamped
+from viewer.files import kept_lines
 from viewer.limits import Limit
 from viewer.studies.answers import AnswerFile, all_answers, keep_answers, write_answers
 from viewer.studies.project import Project

@@ -11,10 +11,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
-from viewer import uncollected as uncollected_module
+from viewer.memory import uncollected as uncollected_module
+from viewer.memory.uncollected import uncollected
 from viewer.ui import collector
 from viewer.ui.collector import Collector
-from viewer.uncollected import uncollected
 
 pytestmark = pytest.mark.own_process
 MANY = 100_000

@@ -22,7 +22,7 @@ from training.evidence.protocol import load_protocol
 from training.evidence.sharing import alone
 from training.evidence.tables import tables, verdict
 from training.evidence.teaching import teach
-from viewer.atomic_write import atomic_write_bytes
+from viewer.files.atomic_write import atomic_write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,9 +18,9 @@ from training.evidence.preparing import DRILL, STEADY_READER
 from training.evidence.sharing import do_each
 from training.evidence.slides import hidden_mask
 from training.evidence.teaching import CURVE_READER, curve_name
-from viewer.atomic_write import atomic_write_bytes
 from viewer.attention.predictor import expected_attention, magnifications_of
 from viewer.attention.saliency import kl
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.geometry import Size
 from viewer.inference.architectures.where_to_look import WhereToLook
 from viewer.inference.models.bundle import check_weights, load_bundle

@@ -9,10 +9,10 @@ import msgspec
 from msgspec import Meta
 
 from viewer.agents.errors import MODEL_DIALOG, AgentError
-from viewer.atomic_write import atomic_write_bytes
 from viewer.egress import LOOPBACK, host_of
+from viewer.files.atomic_write import atomic_write_bytes
+from viewer.files.set_aside import kept_json
 from viewer.folders import config_folder
-from viewer.set_aside import kept_json
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.access import OWNER_FILE, make_folder
-from viewer.appending import append_whole
-from viewer.atomic_write import atomic_write_bytes
+from viewer.files.appending import append_whole
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:

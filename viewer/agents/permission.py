@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.agents.errors import NotPermittedError
-from viewer.atomic_write import atomic_write_bytes
 from viewer.egress import EgressError, check_egress
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.limits import read_kept
 from viewer.prepared_types import DECODE_ERRORS, prepared

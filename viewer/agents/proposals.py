@@ -142,7 +142,7 @@ def _tissue(source: SlideSource, picture: RgbImage) -> NDArray[np.float32]:
 
 def _means(values: NDArray[np.float32], window: int) -> NDArray[np.float32]:
     """Return (height, width) of the values in the window about each pixel."""
-    from viewer.typed_scipy import uniform_filter  # a third of a second that no start needs
+    from viewer.typed.scipy import uniform_filter  # a third of a second that no start needs
 
     return np.asarray(uniform_filter(values, window, mode="constant"), np.float32)
 

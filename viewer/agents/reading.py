@@ -12,8 +12,8 @@ from viewer.agents.loop import MOST_STEPS, AgentRun
 from viewer.agents.report_draft import DRAFT
 from viewer.agents.slide_models import SlideModels
 from viewer.agents.slide_tools import SlideTools
-from viewer.atomic_write import atomic_write_bytes
 from viewer.audit_log import trail
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.geometry import Optics
 from viewer.overlays.files.marks_file import load_marks
 from viewer.slides import open_slide

@@ -14,7 +14,7 @@ from viewer.annotations.row_table import RowTable
 from viewer.annotations.shape_numbers import bounds_of
 from viewer.annotations.shared_blocks import SharedBlocks
 from viewer.geometry import Box
-from viewer.long_list import LongList
+from viewer.memory.long_list import LongList
 from viewer.window_first import give_way
 
 if TYPE_CHECKING:

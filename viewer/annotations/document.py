@@ -13,8 +13,8 @@ from viewer.annotations.document_state import DocumentState, is_special
 from viewer.annotations.history import History
 from viewer.annotations.id_set import IdSet
 from viewer.errors import CoverslipError
-from viewer.long_list import gathered, parts_of
-from viewer.slow_release import release_slowly
+from viewer.memory.long_list import gathered, parts_of
+from viewer.memory.slow_release import release_slowly
 from viewer.window_first import giving_way
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from viewer.annotations.bounds_index import BoundsIndex
 from viewer.annotations.held_annotations import HeldAnnotations
 from viewer.annotations.id_set import IdSet
 from viewer.annotations.kept_geometry import is_line, is_same_geometry
+from viewer.memory.slow_release import release_unshared
 from viewer.progress import while_wanted
-from viewer.slow_release import release_unshared
 from viewer.window_first import give_way, giving_way
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from viewer.annotations.shape_editing import EmptyShapeError
 from viewer.annotations.shape_numbers import bounds_of_all, dimension
 from viewer.errors import CoverslipError
 from viewer.geometry import Box
-from viewer.long_list import LongList
+from viewer.memory.long_list import LongList
 from viewer.progress import while_wanted
 
 if TYPE_CHECKING:

@@ -57,7 +57,7 @@ def connected(shapes: Shapes, name: str) -> Iterator[Numbers]:
     What a shape covers meets nothing that the shape does not meet, too, and is not looked at: of
     shapes within shapes few are. Raises LimitError.
     """
-    from viewer.typed_scipy import connected_components
+    from viewer.typed.scipy import connected_components
 
     tree = shapely.STRtree(shapes)
     left = np.argsort(-areas(shapes), kind="stable")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.annotations.annotation import NO_COLOR, AnnotationClass
-from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError, reason_of
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.untyped import is_mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.annotations.id_set import IdSet
-from viewer.slow_release import release_slowly
+from viewer.memory.slow_release import release_slowly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -11,8 +11,8 @@ from viewer.annotations.annotation import NO_CLASS_COLOR
 from viewer.annotations.bookmarks import is_mark
 from viewer.annotations.kept_geometry import geometry_parts
 from viewer.annotations.pixel_calibration import PixelCalibration
-from viewer.atomic_write import atomic_write_text
 from viewer.cell_text import text_cell
+from viewer.files.atomic_write import atomic_write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

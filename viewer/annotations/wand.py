@@ -59,7 +59,7 @@ def wand_region(picture: NDArray[np.uint8], sensitivity: float) -> BaseGeometry:
     UnclearError
         The region fills the circle and yet goes across two kinds of tissue.
     """
-    from viewer.typed_scipy import (
+    from viewer.typed.scipy import (
         binary_dilation,
         binary_fill_holes,
         binary_opening,
@@ -98,7 +98,7 @@ def _distance(picture: NDArray[np.float32], color: NDArray[np.float32]) -> NDArr
 
 def _is_of_two_kinds(picture: NDArray[np.float32], region: NDArray[np.bool_]) -> bool:
     """Return whether a region's colors, smoothed within it, fall into two halves far apart."""
-    from viewer.typed_scipy import gaussian_filter
+    from viewer.typed.scipy import gaussian_filter
 
     weight = gaussian_filter(region.astype(np.float32), _TISSUE_PX)
     inside = gaussian_filter(picture * region[..., None], (_TISSUE_PX, _TISSUE_PX, 0))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.attention.density import nuclei_per_cell
-from viewer.typed_scipy import gaussian_filter
+from viewer.typed.scipy import gaussian_filter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

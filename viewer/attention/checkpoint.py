@@ -8,8 +8,8 @@ import msgspec
 from safetensors import SafetensorError
 from safetensors.torch import save
 
-from viewer.atomic_write import atomic_write_bytes
-from viewer.typed_safetensors import load_with_metadata
+from viewer.files.atomic_write import atomic_write_bytes
+from viewer.typed.safetensors import load_with_metadata
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import numpy as np
 
 from viewer.geometry import Box
 from viewer.slides.region import read_region
-from viewer.typed_scipy import gaussian_filter, maximum_filter, uniform_filter
+from viewer.typed.scipy import gaussian_filter, maximum_filter, uniform_filter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,11 +9,11 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import save
 
-from viewer.atomic_write import atomic_write_bytes
 from viewer.attention.patches import embedded_cells
 from viewer.attention.readings import shares_of
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.slides.slide_key import file_name_of
-from viewer.typed_safetensors import read_array
+from viewer.typed.safetensors import read_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import torch
 from viewer.attention.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from viewer.attention.examples import Example, turned
 from viewer.inference.adam import AdamW
-from viewer.typed_torch import backward, random_apart, seed
+from viewer.typed.torch import backward, random_apart, seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

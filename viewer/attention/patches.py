@@ -11,7 +11,7 @@ from viewer.geometry import Box
 from viewer.inference.architectures.where_to_look import CELL_PX, CHANNELS
 from viewer.overlays.patch_features import CELLS
 from viewer.slides.region import read_region
-from viewer.typed_torch import channels_last
+from viewer.typed.torch import channels_last
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

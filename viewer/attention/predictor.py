@@ -18,7 +18,7 @@ from viewer.inference.runs.plan import block_grid
 from viewer.inference.tasks.known import TASKS
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.slides.calibration import known_mpp_um
-from viewer.typed_safetensors import read_array
+from viewer.typed.safetensors import read_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,7 +17,7 @@ from viewer.geometry import Optics, Point, Size, View
 from viewer.recording.session import SessionError
 from viewer.slides.calibration import known_mpp_um, no_pixel_size
 from viewer.slides.tissue import tissue_mask
-from viewer.typed_scipy import uniform_filter1d
+from viewer.typed.scipy import uniform_filter1d
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

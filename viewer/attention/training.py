@@ -23,7 +23,7 @@ from viewer.inference.models.description import ModelDescription
 from viewer.inference.models.model_library import BUNDLED
 from viewer.recording.behaviors import BANDS
 from viewer.slides import TileError
-from viewer.typed_safetensors import load_tensors
+from viewer.typed.safetensors import load_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

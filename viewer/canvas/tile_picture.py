@@ -9,9 +9,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 
 from viewer.canvas import opencv
-from viewer.huge_pages import HugePages
+from viewer.memory.huge_pages import HugePages
+from viewer.memory.warm_memory import warm_pixels
 from viewer.tiles.plan import COPY_SUFFICES
-from viewer.warm_memory import warm_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.atomic_write import unwritable
 from viewer.cli.opening import opened_slide
 from viewer.cli.output import (
     EXIT_INCOMPLETE,
@@ -18,6 +17,7 @@ from viewer.cli.output import (
     print_record,
     say,
 )
+from viewer.files.atomic_write import unwritable
 
 if TYPE_CHECKING:
     from viewer.slides.alignment.automatic import SlideOverview

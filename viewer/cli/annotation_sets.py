@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from viewer.atomic_write import unwritable
 from viewer.cli.annotation_options import (
     FormatOption,
     MppOption,
@@ -19,6 +18,7 @@ from viewer.cli.annotation_options import (
     tell_lost,
 )
 from viewer.cli.output import JsonOption, fail, print_record, say
+from viewer.files.atomic_write import unwritable
 from viewer.plurals import plural
 
 if TYPE_CHECKING:

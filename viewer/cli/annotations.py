@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from viewer.atomic_write import unwritable
 from viewer.cli.annotation_options import (
     FormatOption,
     MppOption,
@@ -35,6 +34,7 @@ from viewer.cli.output import (
     print_table,
     say,
 )
+from viewer.files.atomic_write import unwritable
 from viewer.plain_text import shown_line
 from viewer.plurals import plural
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.atomic_write import unwritable
 from viewer.cli.annotation_options import slide_place
 from viewer.cli.output import (
     JsonOption,
@@ -19,6 +18,7 @@ from viewer.cli.output import (
     print_json,
     print_table,
 )
+from viewer.files.atomic_write import unwritable
 from viewer.limits import LimitError
 
 if TYPE_CHECKING:

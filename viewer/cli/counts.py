@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from viewer.atomic_write import unwritable
 from viewer.cli.annotation_options import SlideMppOption, pixel_size, slide_place
 from viewer.cli.annotation_sets import named_sets, slide_sets
 from viewer.cli.output import (
@@ -19,6 +18,7 @@ from viewer.cli.output import (
     print_table,
     say,
 )
+from viewer.files.atomic_write import unwritable
 
 
 def counts(

@@ -108,7 +108,7 @@ def _tell(
 ) -> None:  # fmt: skip
     import numpy as np
 
-    from viewer.atomic_write import unwritable
+    from viewer.files.atomic_write import unwritable
     from viewer.overlays.density_map import ALL, DensityError, density_map, hot_spot
     from viewer.overlays.files.patch_files import write_cells
 

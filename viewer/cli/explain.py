@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.atomic_write import unwritable
 from viewer.cli.output import (
     FileMppOption,
     JsonOption,
@@ -17,6 +16,7 @@ from viewer.cli.output import (
     numbers,
     print_record,
 )
+from viewer.files.atomic_write import unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

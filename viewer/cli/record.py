@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import typer
 
-from viewer.atomic_write import unwritable
 from viewer.cli.output import SessionsFolder, checked_places, fail, say
 from viewer.errors import reason_of
+from viewer.files.atomic_write import unwritable
 
 if TYPE_CHECKING:
     import ssl
@@ -116,8 +116,8 @@ def plugin(
     ] = Path("coverslip-recorder.js"),
 ) -> None:
     """Write the recorder for OpenSeadragon, one file, to put beside your web page."""
-    from viewer.atomic_write import atomic_write_bytes
     from viewer.cli.output import check_writable
+    from viewer.files.atomic_write import atomic_write_bytes
     from viewer.resource_files import resource
 
     check_writable(out)
@@ -178,7 +178,7 @@ def _token(path: Path | None) -> str:
     """Return the token in a file, or a new one; ends the command where it cannot be kept."""
     import secrets
 
-    from viewer.atomic_write import atomic_write_bytes
+    from viewer.files.atomic_write import atomic_write_bytes
     from viewer.limits import Limit, read_regular
 
     made = secrets.token_urlsafe(32)

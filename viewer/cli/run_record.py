@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from viewer.atomic_write import unwritable
 from viewer.cli.output import fail
+from viewer.files.atomic_write import unwritable
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -257,7 +257,7 @@ def _measured(
 def _write(out: Path, grid: TmaGrid, place: SlidePlace, mpp_um: tuple[float, float] | None) -> None:
     from viewer.annotations.formats.exchange import FORMATS, write_as
     from viewer.annotations.tma.table import exported_cores, write_core_table
-    from viewer.atomic_write import unwritable
+    from viewer.files.atomic_write import unwritable
 
     try:
         if out.suffix.lower() in _TABLE:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.atomic_write import unwritable
 from viewer.cli.output import EncoderOption, JsonOption, fail, print_record
+from viewer.files.atomic_write import unwritable
 from viewer.plurals import plural
 
 if TYPE_CHECKING:

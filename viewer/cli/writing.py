@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.atomic_write import atomic_write_bytes, unwritable
 from viewer.cli.output import (
     EXIT_INCOMPLETE,
     FileMppOption,
@@ -19,6 +18,7 @@ from viewer.cli.output import (
     print_json,
     say,
 )
+from viewer.files.atomic_write import atomic_write_bytes, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Generator

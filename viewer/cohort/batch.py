@@ -12,13 +12,13 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from viewer.access import OWNER_FILE, make_folder
-from viewer.atomic_write import atomic_write_bytes
 from viewer.cohort.errors import BatchError
 from viewer.cohort.executor import Command  # noqa: TC001 - msgspec reads it
 from viewer.errors import reason_of
+from viewer.files.atomic_write import atomic_write_bytes
+from viewer.files.kept_lines import append_lines, read_bodies
 from viewer.folders import data_folder
 from viewer.inference.cells.stain_vectors import StainVectors  # noqa: TC001 - msgspec reads it
-from viewer.kept_lines import append_lines, read_bodies
 from viewer.limits import read_kept
 from viewer.plurals import plural
 from viewer.prepared_types import DECODE_ERRORS, prepared

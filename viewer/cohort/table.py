@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.atomic_write import atomic_write_text
 from viewer.cell_text import row_cells
+from viewer.files.atomic_write import atomic_write_text
 from viewer.untyped import is_sequence, mapping_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from viewer.inference.typed_skimage import peak_local_max, rgb2lab, threshold_otsu, watershed
-from viewer.typed_scipy import (
+from viewer.typed.scipy import (
     binary_dilation,
     binary_opening,
     distance_transform_edt,

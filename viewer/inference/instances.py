@@ -11,7 +11,7 @@ from viewer.annotations.shape_numbers import areas
 from viewer.inference.basins import joined
 from viewer.inference.typed_skimage import find_contours, rgb2hed, watershed
 from viewer.overlays.objects import Objects
-from viewer.typed_scipy import (
+from viewer.typed.scipy import (
     binary_fill_holes,
     find_objects,
     gaussian_filter,

@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 
 from viewer.inference.typed_skimage import find_contours
-from viewer.typed_scipy import find_objects, gaussian_filter, label
+from viewer.typed.scipy import find_objects, gaussian_filter, label
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -112,7 +112,7 @@ def density_map(
     The first value is of all objects; the others are of the classes, where there are several. What
     was not analyzed is NaN, and a place whose surroundings were in part is by that part.
     """
-    from viewer.typed_scipy import convolved
+    from viewer.typed.scipy import convolved
 
     counts, analyzed, cell_px = _binned(found, len(names), options.radius_um / _STEPS_PER_RADIUS)
     kernel = _kernel(options, cell_px * found.mpp_um)
@@ -145,7 +145,7 @@ def hot_spot(
     DensityError
         The area is none, or larger than the slide.
     """
-    from viewer.typed_scipy import convolved
+    from viewer.typed.scipy import convolved
 
     if not (math.isfinite(area_mm2) and area_mm2 > 0):
         raise DensityError(f"A hot spot of {area_mm2:g} mm² cannot be: give an area above 0.")

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.errors import CoverslipError
+from viewer.files.set_aside import say_unusable
 from viewer.prepared_types import prepared
 from viewer.processes.channel import Channel, ChannelError
 from viewer.processes.helper_messages import Answer, Ask, Done, Failed, Progress, Stop, Unusable
 from viewer.processes.own_modules import start_module
-from viewer.set_aside import say_unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,6 +14,7 @@ import msgspec
 
 from viewer.audit_log import keep_audit, trail
 from viewer.errors import CoverslipError, reason_of
+from viewer.files.set_aside import listeners
 from viewer.prepared_types import prepared
 from viewer.processes.channel import Channel, ChannelError, inherited_channel
 from viewer.processes.helper_messages import (
@@ -25,7 +26,6 @@ from viewer.processes.helper_messages import (
     Stop,
     Unusable,
 )
-from viewer.set_aside import listeners
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,8 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from viewer.fallback import waiting
-from viewer.journal import Journal
+from viewer.files.fallback import waiting
+from viewer.files.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
-from viewer.appending import append_whole
 from viewer.errors import reason_of
+from viewer.files.appending import append_whole
+from viewer.files.set_aside import set_apart
 from viewer.limits import EVENT_BYTES, LOG_BYTES, open_regular, read_regular
 from viewer.plurals import plural
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.recording.events import AnyEvent
 from viewer.recording.log_file import LOCK_FILE, spilled
 from viewer.recording.log_line import CHAIN_START, LogLine, chain_of, decode_line
-from viewer.set_aside import set_apart
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:

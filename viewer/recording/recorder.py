@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.files.set_aside import say_unusable
 from viewer.recording.event_writer import EventWriter
 from viewer.recording.events import AnyEvent, Pointer, SlideClosed, SlideOpened
 from viewer.recording.log_file import LogFile
 from viewer.recording.signing import LogSigner
 from viewer.recording.thinning import IDLE_NS as _IDLE_NS
 from viewer.recording.thinning import Thinning
-from viewer.set_aside import say_unusable
 from viewer.unwaited_thread import UnwaitedThread
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 
 from viewer import __version__
-from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.geometry import Optics, Size
 from viewer.limits import SESSION_BYTES, read_regular
 from viewer.prepared_types import DECODE_ERRORS, prepared

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from viewer.appending import append_whole
-from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import reason_of
+from viewer.files.appending import append_whole
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.limits import JSON_BYTES, open_regular, read_regular
 from viewer.plurals import plural
 from viewer.prepared_types import DECODE_ERRORS, prepared

@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from viewer.access import make_folder
-from viewer.atomic_write import atomic_write_bytes
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.limits import read_kept
 from viewer.system_keyring import has_keyring

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.atomic_write import atomic_write_bytes
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.limits import read_kept
 from viewer.prepared_types import DECODE_ERRORS
 from viewer.signing.kept_secrets import (

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError, reason_of
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.limits import DESCRIPTION_BYTES, read_regular
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.signing.keys import fingerprint

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.access import make_folder
-from viewer.atomic_write import atomic_write_bytes
+from viewer.files.atomic_write import atomic_write_bytes
+from viewer.files.set_aside import kept_json, set_aside
 from viewer.folders import data_folder
 from viewer.limits import read_kept
 from viewer.prepared_types import DECODE_ERRORS, prepared
-from viewer.set_aside import kept_json, set_aside
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.access import close_tree, make_file, make_folder
-from viewer.atomic_write import atomic_write
+from viewer.files.atomic_write import atomic_write
+from viewer.files.replace_whole import replace_by
+from viewer.files.unfinished import unfinished_folder
 from viewer.folders import data_folder
 from viewer.limits import open_regular
-from viewer.replace_whole import replace_by
 from viewer.slides.readers.tiff_directory import (
     TiffDirectoryError,
     read_directories,
     read_texts,
 )
 from viewer.slides.remote.address import is_address
-from viewer.unfinished import unfinished_folder
 from viewer.window_first import giving_way
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.annotations.sets.annotation_set import NO_READER, reader_file_name
-from viewer.appending import append_whole
-from viewer.atomic_write import atomic_write, atomic_write_text
 from viewer.cell_text import text_cell
 from viewer.device import WriterName, device_name, files_of_writers
+from viewer.files.appending import append_whole
+from viewer.files.atomic_write import atomic_write, atomic_write_text
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.slides.slide_key import file_name_of

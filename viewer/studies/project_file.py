@@ -8,8 +8,8 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from viewer.access import kept_mode, make_folder
-from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError, reason_of
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.studies.project import FORMAT, PROJECT_FILE, VERSION, Project

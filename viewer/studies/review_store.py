@@ -13,7 +13,7 @@ import msgspec
 from viewer.annotations.sets.annotation_set import SUFFIX
 from viewer.annotations.sets.records import clock_now
 from viewer.device import WriterName, files_of_writers
-from viewer.kept_lines import GrowingFiles, append_lines
+from viewer.files.kept_lines import GrowingFiles, append_lines
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.slides.slide_key import file_name_of
 from viewer.studies.set_review import ObjectEvent, ReviewEvent, SetEvent, SetReview, review_of

@@ -8,7 +8,7 @@ import msgspec
 
 from viewer.annotations.sets.annotation_set import SUFFIX, SetKey
 from viewer.device import WriterName
-from viewer.kept_lines import append_lines, read_bodies
+from viewer.files.kept_lines import append_lines, read_bodies
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.utc import utc_stamp
 

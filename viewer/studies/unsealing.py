@@ -18,8 +18,8 @@ from viewer.annotations.sets.records import (
     sealed_about,
     unsealed_line,
 )
-from viewer.atomic_write import atomic_write
-from viewer.kept_lines import GrowingFiles, line_of
+from viewer.files.atomic_write import atomic_write
+from viewer.files.kept_lines import GrowingFiles, line_of
 from viewer.studies.answers import open_answers
 from viewer.studies.project import unsealing
 from viewer.studies.project_file import change_project

@@ -9,9 +9,9 @@ import msgspec
 from msgspec.structs import replace
 
 from viewer.access import make_folder
-from viewer.atomic_write import atomic_write_bytes
+from viewer.files.atomic_write import atomic_write_bytes
+from viewer.files.set_aside import kept_json
 from viewer.folders import data_folder
-from viewer.set_aside import kept_json
 from viewer.slides.composites import ChannelDisplay, first_displays
 from viewer.tiles.display import GAMMA_RANGE
 

@@ -8,9 +8,9 @@ import msgspec
 from msgspec.structs import asdict
 
 from viewer.access import make_folder
-from viewer.atomic_write import atomic_write_bytes
+from viewer.files.atomic_write import atomic_write_bytes
+from viewer.files.set_aside import kept_json, set_aside
 from viewer.folders import data_folder
-from viewer.set_aside import kept_json, set_aside
 from viewer.slides.slide_key import file_name_of
 from viewer.tiles.display import (
     BRIGHTNESS_RANGE,

@@ -10,8 +10,8 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
 
-from viewer import warm_memory
 from viewer.cores import keep_apart
+from viewer.memory import warm_memory
 from viewer.slides.errors import SlideAwayError, SlideLostError, TileError
 from viewer.slides.lost_tiles import EVERY_VALUE, ShownValues
 from viewer.slides.source import expect, gone_of, screen_tile, silence_of

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QCoreApplication, QEventLoop
 from PySide6.QtWidgets import QApplication, QMessageBox
 
-from viewer.allocator import keep_memory_of_tiles, share_arenas
 from viewer.folders import config_folder
+from viewer.memory.allocator import keep_memory_of_tiles, share_arenas
 from viewer.settings import read_settings
 from viewer.slides.reader_process.pool import reader_pool
 from viewer.start_guard import StartGuard

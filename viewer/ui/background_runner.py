@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from PySide6.QtCore import QObject, Qt, Signal
 
 from viewer.errors import reason_of
-from viewer.set_aside import say_unusable
+from viewer.files.set_aside import say_unusable
 from viewer.ui.background_queue import QUEUE, DroppedError, Lane, Task, Urgency, Work
 
 if TYPE_CHECKING:

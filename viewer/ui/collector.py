@@ -11,9 +11,9 @@ from PySide6.QtCore import QCoreApplication, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 
 from viewer import window_first
+from viewer.memory.uncollected import MANY, is_under_way, take_left_out
 from viewer.processes import giving_way
 from viewer.ui.user_input import RestWatch
-from viewer.uncollected import MANY, is_under_way, take_left_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QMessageBox
 
-from viewer.set_aside import listeners
+from viewer.files.set_aside import listeners
 from viewer.stand_in import stand_in
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.file_dialogs import ask_folder

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import QMainWindow
 
-from viewer.atomic_write import remove_abandoned
 from viewer.audit_log import keep_audit, trail
 from viewer.canvas.qt_guard import failures, guarded
+from viewer.files.atomic_write import remove_abandoned
 from viewer.folders import own_folders
 from viewer.policy import read_policy
 from viewer.stand_in import stand_in

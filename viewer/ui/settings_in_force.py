@@ -9,8 +9,8 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication
 
 from viewer.errors import reason_of
+from viewer.files.set_aside import say_unusable
 from viewer.folders import config_folder
-from viewer.set_aside import say_unusable
 from viewer.settings import Settings, save_settings
 from viewer.slides.remote.address import slide_path
 from viewer.ui.commands import merged_bindings

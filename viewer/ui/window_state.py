@@ -11,8 +11,8 @@ from PySide6.QtWidgets import QApplication
 
 from viewer.access import make_file
 from viewer.errors import reason_of
+from viewer.files.set_aside import say_unusable
 from viewer.folders import config_folder
-from viewer.set_aside import say_unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

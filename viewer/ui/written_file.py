@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from viewer.atomic_write import unwritable
+from viewer.files.atomic_write import unwritable
 from viewer.ui.services import MessageHost, OverlayHost
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.agents.errors import AgentError
-from viewer.appending import append_whole
 from viewer.errors import reason_of
+from viewer.files.appending import append_whole
 from viewer.limits import LOG_BYTES, read_regular
 from viewer.prepared_types import DECODE_ERRORS, prepared
 

@@ -12,8 +12,8 @@ from viewer.annotations.counting.tally import (
     with_counts,
 )
 from viewer.annotations.formats.qupath_writing import write_qupath
-from viewer.atomic_write import atomic_write_text
 from viewer.cell_text import row_cells
+from viewer.files.atomic_write import atomic_write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

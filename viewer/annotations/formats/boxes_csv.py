@@ -15,9 +15,9 @@ from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.foreign_values import number_of, place_of
 from viewer.annotations.formats.packed_files import packed, unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem, Problems
-from viewer.atomic_write import as_text
 from viewer.cell_text import bare_cell, text_cell
 from viewer.colors import class_color
+from viewer.files.atomic_write import as_text
 from viewer.limits import LOG_LINE_BYTES
 from viewer.plain_text import shown_line, shown_text
 from viewer.table_lines import with_paired_quotes

@@ -30,10 +30,10 @@ from viewer.annotations.formats.qupath_writing import write_qupath
 from viewer.annotations.formats.slide_place import SlidePlace
 from viewer.annotations.masks.mask_legend import legend_path
 from viewer.limits import MASK_BYTES
-from viewer.long_list import LongList
+from viewer.memory.long_list import LongList
+from viewer.memory.slow_release import let_go_if_stopped
 from viewer.progress import while_wanted
 from viewer.slides.dicom.kinds import dicom_kind, is_dicom
-from viewer.slow_release import let_go_if_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

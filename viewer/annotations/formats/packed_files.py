@@ -13,8 +13,8 @@ from contextlib import ExitStack, contextmanager
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
 from viewer.annotations.formats.problems import AnnotationFileError
-from viewer.atomic_write import atomic_write
 from viewer.errors import reason_of
+from viewer.files.atomic_write import atomic_write
 from viewer.limits import (
     LINES_BYTES,
     UNPACKED_RATIO,

@@ -16,7 +16,7 @@ from viewer.annotations.formats.lxml_elements import (
 )
 from viewer.annotations.formats.packed_files import unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
-from viewer.atomic_write import atomic_write
+from viewer.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Generator

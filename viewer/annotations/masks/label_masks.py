@@ -18,8 +18,8 @@ from viewer.annotations.masks.label_strips import LabelPainter
 from viewer.annotations.masks.mask_legend import Label, Legend, legend_path, text_of
 from viewer.annotations.masks.png_strips import write_png
 from viewer.annotations.masks.tiff_tiles import tiles_of
-from viewer.atomic_write import atomic_write
 from viewer.errors import CoverslipError
+from viewer.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -19,9 +19,9 @@ from viewer.annotations.formats.problems import Problem, Problems
 from viewer.annotations.masks.label_masks import MaskError, MaskPlace, labeled
 from viewer.annotations.masks.mask_legend import Legend, text_of
 from viewer.annotations.pixel_calibration import PixelCalibration
-from viewer.atomic_write import atomic_write_bytes, atomic_write_text
 from viewer.cell_text import cell_of
 from viewer.errors import CoverslipError
+from viewer.files.atomic_write import atomic_write_bytes, atomic_write_text
 from viewer.geometry import Box
 from viewer.limits import read_kept
 from viewer.slides.displayed import stored_colors

@@ -6,7 +6,7 @@ import tempfile
 from io import BytesIO
 from typing import IO, TYPE_CHECKING
 
-from viewer.long_list import whole_numbers
+from viewer.memory.long_list import whole_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,7 +13,7 @@ from viewer.annotations.sets.annotation_set import (
     slide_folder,
 )
 from viewer.annotations.sets.records import SetHeader, decoded
-from viewer.kept_lines import append_lines, bodies_of
+from viewer.files.kept_lines import append_lines, bodies_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

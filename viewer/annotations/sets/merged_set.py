@@ -20,8 +20,8 @@ from viewer.annotations.sets.records import (
     SetHeader,
     unsealed_line,
 )
-from viewer.long_list import LongList, whole_numbers
-from viewer.slow_release import release_slowly
+from viewer.memory.long_list import LongList, whole_numbers
+from viewer.memory.slow_release import release_slowly
 from viewer.window_first import give_way, giving_way
 
 if TYPE_CHECKING:

@@ -25,13 +25,13 @@ from viewer.annotations.sets.records import (
 )
 from viewer.annotations.storage.packing import packed_all, unpacked, unpacked_all
 from viewer.annotations.storage.store import AnnotationStoreError, Version
-from viewer.atomic_write import atomic_write
 from viewer.device import WriterName
 from viewer.errors import reason_of
-from viewer.kept_lines import GrowingFiles, append_lines, append_together, line_of
-from viewer.long_list import LongList
+from viewer.files.atomic_write import atomic_write
+from viewer.files.kept_lines import GrowingFiles, append_lines, append_together, line_of
+from viewer.memory.long_list import LongList
+from viewer.memory.slow_release import let_go_if_stopped
 from viewer.progress import tell_progress
-from viewer.slow_release import let_go_if_stopped
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from viewer.annotations.storage.fallback import spill
 from viewer.annotations.storage.slide_file import write_lock
 from viewer.annotations.storage.store import AnnotationStore, AnnotationStoreError, Stamped
 from viewer.errors import reason_of
+from viewer.files.set_aside import say_unusable
+from viewer.memory.uncollected import uncollected
 from viewer.plurals import plural
 from viewer.progress import progress_to
-from viewer.set_aside import say_unusable
-from viewer.uncollected import uncollected
 from viewer.unwaited_thread import UnwaitedThread
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from viewer.annotations.document import Change, Edit
 from viewer.annotations.storage.store import AnnotationStore, Stamped
-from viewer.fallback import fallback_path, waiting
+from viewer.files.fallback import fallback_path, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

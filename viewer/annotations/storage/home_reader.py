@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from viewer.access import OWNER_FILE
 from viewer.annotations.sets.annotation_set import reader_file_name
-from viewer.atomic_write import atomic_write_bytes
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.limits import read_kept
 

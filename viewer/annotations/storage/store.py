@@ -24,10 +24,10 @@ from viewer.annotations.storage.whole_database import (
 )
 from viewer.errors import CoverslipError
 from viewer.limits import UNPACKED_RATIO, check_regular
-from viewer.long_list import LongList, gathered
+from viewer.memory.long_list import LongList, gathered
+from viewer.memory.slow_release import let_go_if_stopped
 from viewer.planted_tables import PlantedTablesError, with_our_tables
 from viewer.progress import tell_progress
-from viewer.slow_release import let_go_if_stopped
 from viewer.utc import utc_stamp
 from viewer.window_first import giving_way
 

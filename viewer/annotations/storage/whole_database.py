@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from viewer.access import make_file, make_folder
-from viewer.atomic_write import sync_folder, sync_open
+from viewer.files.atomic_write import sync_folder, sync_open
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -158,7 +158,7 @@ def array_in(
     is_tissue: NDArray[np.bool_], options: DearrayOptions, diameter: float | None = None
 ) -> FoundArray | str:
     """Return the array in a mask of tissue, in its pixels; a sentence where there is none."""
-    from viewer.typed_scipy import gaussian_filter
+    from viewer.typed.scipy import gaussian_filter
 
     dense = gaussian_filter(is_tissue.astype(np.float32), _SMOOTH_PX)
     tissue = (dense > _IS_DENSE).astype(np.float32)
@@ -218,7 +218,7 @@ def _check_grid(
 
 def _usual_diameter(tissue: NDArray[np.bool_], least: int) -> float | None:
     """Return the diameter that most round pieces have, by the discs that fit into the tissue."""
-    from viewer.typed_scipy import binary_fill_holes, distance_transform_edt, find_objects, label
+    from viewer.typed.scipy import binary_fill_holes, distance_transform_edt, find_objects, label
 
     filled = binary_fill_holes(tissue) if tissue.mean() < 0.5 else tissue
     inner = distance_transform_edt(np.pad(filled, 1))[1:-1, 1:-1]

@@ -28,7 +28,7 @@ class DiscSearch:
     """Discs of one size in a plane of tissue."""
 
     def __init__(self, tissue: Plane, diameter: float) -> None:
-        from viewer.typed_scipy import convolved
+        from viewer.typed.scipy import convolved
 
         self._tissue = tissue
         self._size = diameter
@@ -41,7 +41,7 @@ class DiscSearch:
 
     def discs(self) -> tuple[NDArray[np.float64], Plane, Plane]:
         """Return middles (n, 2) as x and y, and of each its share of tissue and its ring's."""
-        from viewer.typed_scipy import maximum_filter
+        from viewer.typed.scipy import maximum_filter
 
         score = self._shares - 0.5 * self._rings
         window = max(3, round(self._size * 0.4)) | 1

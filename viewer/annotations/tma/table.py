@@ -9,8 +9,8 @@ from viewer.annotations.counted import COUNTED
 from viewer.annotations.measured import up_to_date
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.annotations.tma.cores import CASE_ID, COLUMN, ROW, TmaGrid, is_missing
-from viewer.atomic_write import atomic_write_text
 from viewer.cell_text import row_cells
+from viewer.files.atomic_write import atomic_write_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from viewer.annotations.planes import on_plane, tells_plane
 from viewer.annotations.selection import MOST_IN_A_FRAME
 from viewer.annotations.shape_editing import without
 from viewer.geometry import Box
-from viewer.long_list import gathered
+from viewer.memory.long_list import gathered
 from viewer.slides.channels import FIRST_PLANE
 
 if TYPE_CHECKING:

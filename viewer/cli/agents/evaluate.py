@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.atomic_write import unwritable
 from viewer.cli.agents.options import (
     AskKeyOption,
     CropOption,
@@ -32,6 +31,7 @@ from viewer.cli.output import (
     fail,
     print_table,
 )
+from viewer.files.atomic_write import unwritable
 from viewer.plurals import plural
 
 if TYPE_CHECKING:

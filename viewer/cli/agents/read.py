@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from viewer.atomic_write import unwritable
 from viewer.cli.agents.options import (
     AskKeyOption,
     CropOption,
@@ -35,6 +34,7 @@ from viewer.cli.output import (
     say,
 )
 from viewer.errors import CoverslipError
+from viewer.files.atomic_write import unwritable
 
 if TYPE_CHECKING:
     from viewer.agents.actions import Task

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from viewer.access import OWNER_FILE
-from viewer.atomic_write import atomic_write_bytes
 from viewer.cell_text import row_cells
 from viewer.cohort.arrival.trouble import troubles
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.plain_text import shown_line
 from viewer.plurals import plural
 

@@ -12,14 +12,14 @@ import msgspec
 from PIL import Image
 
 from viewer.access import OWNER_FILE, make_folder
-from viewer.atomic_write import atomic_write_bytes
 from viewer.cohort.arrival.checking import SlideCheck, check_slide
 from viewer.cohort.arrival.contact_sheet import write_contact_sheet
 from viewer.cohort.errors import BatchError
 from viewer.errors import reason_of
+from viewer.files.atomic_write import atomic_write_bytes
+from viewer.files.kept_lines import append_lines, read_bodies
 from viewer.folders import data_folder
 from viewer.inference.process.spare_process import model_processes_kept
-from viewer.kept_lines import append_lines, read_bodies
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.slides.files.slide_files import slide_stamp
 from viewer.slides.tray import slides_in

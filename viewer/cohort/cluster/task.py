@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from viewer.access import OWNER_FILE
-from viewer.atomic_write import atomic_write_bytes
 from viewer.cohort.cluster.messages import FILES
 from viewer.cohort.executor import Command, LocalExecutor, RunProgress
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.slides.remote.address import slide_path
 
 Note = tuple[int, int, int, float | None]

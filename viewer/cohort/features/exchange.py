@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from viewer.access import make_folder
-from viewer.atomic_write import atomic_write_bytes, unwritable
 from viewer.cohort.batch import output_names
 from viewer.cohort.features.errors import FeatureStoreError
+from viewer.files.atomic_write import atomic_write_bytes, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

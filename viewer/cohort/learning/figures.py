@@ -10,7 +10,7 @@ import numpy as np
 from viewer.bootstrap import interval, resamples
 from viewer.inference.teaching.held_out import CALIBRATION_BINS, calibration_error
 from viewer.plurals import plural
-from viewer.typed_scipy import rankdata
+from viewer.typed.scipy import rankdata
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from viewer.attention.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from viewer.inference.adam import AdamW
 from viewer.inference.architectures.slide_models import SLIDE_ARCHITECTURES, ClamMulti, ClamSingle
-from viewer.typed_torch import backward, random_apart, seed
+from viewer.typed.torch import backward, random_apart, seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 from viewer.access import OWNER_FILE
-from viewer.atomic_write import atomic_write_bytes
 from viewer.cell_text import text_cell
 from viewer.cohort.learning.bags import read_bags
 from viewer.cohort.learning.figures import SlideModelFigures, slide_model_figures
@@ -29,6 +28,7 @@ from viewer.cohort.learning.fitting import (
 from viewer.cohort.learning.folds import patient_folds
 from viewer.cohort.learning.labels import LabelsError, classes_of
 from viewer.colors import CLASS_COLORS
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.inference.models.bundle_writing import write_bundle
 from viewer.limits import read_kept
 from viewer.prepared_types import DECODE_ERRORS

@@ -19,7 +19,6 @@ import numpy as np
 import pyarrow as pa
 
 from viewer.access import make_folder
-from viewer.atomic_write import atomic_write
 from viewer.cohort.query.arrow import (
     labels,
     numbers_by_name,
@@ -28,6 +27,7 @@ from viewer.cohort.query.arrow import (
     write_table,
 )
 from viewer.cohort.query.errors import QueryError
+from viewer.files.atomic_write import atomic_write
 from viewer.inference.tasks.known import kind_of
 from viewer.overlays.object_map import ObjectMap, outline_areas
 from viewer.overlays.objects import Objects, ObjectsError

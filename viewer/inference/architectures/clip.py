@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from viewer.typed_torch import before_weights
+from viewer.typed.torch import before_weights
 
 _NOT_LEARNED = "embeddings.position_ids"
 """Counts that older files of weights hold."""

@@ -13,7 +13,7 @@ from torch import nn
 
 from viewer.inference.architectures.token_merging import merge
 from viewer.inference.architectures.vit_names import renamed
-from viewer.typed_torch import before_weights
+from viewer.typed.torch import before_weights
 
 
 class VisionTransformer(nn.Module):

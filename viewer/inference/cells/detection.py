@@ -15,7 +15,7 @@ import numpy as np
 from viewer.inference.basins import joined
 from viewer.inference.cells.stain_vectors import optical_density
 from viewer.inference.typed_skimage import expand_labels, watershed
-from viewer.typed_scipy import (
+from viewer.typed.scipy import (
     distance_transform_cdt,
     gaussian_filter,
     grey_opening,

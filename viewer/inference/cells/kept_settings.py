@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.access import make_folder
-from viewer.atomic_write import atomic_write_bytes
+from viewer.files.atomic_write import atomic_write_bytes
+from viewer.files.set_aside import kept_json, set_aside
 from viewer.folders import data_folder
 from viewer.inference.cells.settings import CellSettings, CellSettingsError, checked
 from viewer.inference.cells.stain_vectors import StainError, StainVectors
 from viewer.limits import read_kept
 from viewer.prepared_types import DECODE_ERRORS, prepared
-from viewer.set_aside import kept_json, set_aside
 
 if TYPE_CHECKING:
     from pathlib import Path

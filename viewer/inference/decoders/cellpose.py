@@ -14,7 +14,7 @@ import numpy as np
 from viewer.inference.decoders.chances import sigmoid
 from viewer.inference.decoders.labeled import Labeled
 from viewer.inference.decoders.pieces import filled, without_small
-from viewer.typed_scipy import binary_dilation, find_objects, maximum_filter
+from viewer.typed.scipy import binary_dilation, find_objects, maximum_filter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,7 +10,7 @@ from viewer.inference.decoders.chances import probabilities
 from viewer.inference.decoders.labeled import Labeled
 from viewer.inference.decoders.pieces import filled, without_small
 from viewer.inference.typed_skimage import watershed
-from viewer.typed_scipy import distance_transform_edt, label
+from viewer.typed.scipy import distance_transform_edt, label
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,7 +17,7 @@ from viewer.inference.decoders.labeled import Labeled
 from viewer.inference.decoders.pieces import without_small
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.typed_skimage import watershed
-from viewer.typed_scipy import (
+from viewer.typed.scipy import (
     binary_fill_holes,
     binary_opening,
     correlate1d,

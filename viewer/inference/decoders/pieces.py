@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.typed_scipy import binary_fill_holes, find_objects
+from viewer.typed.scipy import binary_fill_holes, find_objects
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import reason_of
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.inference.layouts.transformers_clip import CONFIG, PICKLED, TOKENIZER, WEIGHTS
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.encoders import read_tensors
 from viewer.limits import DESCRIPTION_BYTES, read_regular
 from viewer.prepared_types import DECODE_ERRORS
-from viewer.typed_safetensors import save_tensors
+from viewer.typed.safetensors import save_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

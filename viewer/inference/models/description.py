@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from viewer.atomic_write import atomic_write_bytes
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.inference.cells.settings import CellSettings, CellSettingsError, checked
 from viewer.inference.models.training_data import TrainingData  # noqa: TC001 - read by msgspec
 from viewer.inference.tasks.detection import BoxLayout  # noqa: TC001 - read by msgspec

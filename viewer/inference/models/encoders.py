@@ -9,14 +9,14 @@ import msgspec
 import torch
 
 from viewer.egress import EgressError, check_egress
+from viewer.files.unfinished import unfinished_folder
 from viewer.inference.architectures.vit_names import renamed
 from viewer.inference.models.bundle import BundleError, file_sha256
 from viewer.inference.models.description import Normalization
 from viewer.inference.models.encoder_download import EncoderRequest, hub_url
 from viewer.inference.models.model_library import add_model, models_folder
 from viewer.processes.helper import HelperEndedError, HelperFailedError, helper
-from viewer.typed_safetensors import load_tensors, save_tensors
-from viewer.unfinished import unfinished_folder
+from viewer.typed.safetensors import load_tensors, save_tensors
 from viewer.untyped import is_mapping, mapping_of
 
 if TYPE_CHECKING:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from viewer.access import close_tree, make_folder
 from viewer.audit_log import trail
 from viewer.errors import reason_of
+from viewer.files.replace_whole import replace_by
+from viewer.files.unfinished import unfinished_folder
 from viewer.folders import data_folder
 from viewer.inference.layouts.known import cards, checked_model, is_model, usable_model
 from viewer.inference.models.bundle import (
@@ -26,9 +28,7 @@ from viewer.inference.models.model_archive import unpack
 from viewer.inference.tasks.known import TASKS
 from viewer.limits import DESCRIPTION_BYTES, WEIGHTS_BYTES, open_regular
 from viewer.policy import policy, read_policy
-from viewer.replace_whole import replace_by
 from viewer.resource_files import resource
-from viewer.unfinished import unfinished_folder
 
 if TYPE_CHECKING:
     from collections.abc import Generator

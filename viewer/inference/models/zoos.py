@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.egress import EgressError, check_egress
+from viewer.files.unfinished import unfinished_folder
 from viewer.inference.layouts.known import cards, described
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.clips import KNOWN_CLIPS, complete_clip
@@ -18,7 +19,6 @@ from viewer.inference.models.zoo_download import REGISTRIES, Fetched, Zoo, ZooRe
 from viewer.limits import DESCRIPTION_BYTES, read_regular
 from viewer.prepared_types import prepared
 from viewer.processes.helper import HelperEndedError, HelperFailedError, helper
-from viewer.unfinished import unfinished_folder
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from viewer.allocator import give_memory_back
 from viewer.geometry import Point
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.process.batches import Batches
@@ -18,6 +17,7 @@ from viewer.inference.process.messages import Alive, Compute, Done, Refused
 from viewer.inference.process.preview_messages import Previewed
 from viewer.inference.steps.known import steps_of
 from viewer.inference.teaching.errors import TeachingError
+from viewer.memory.allocator import give_memory_back
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.processes.channel import ChannelClosedError
 from viewer.processes.shared_pixels import SharedPixels, take_over

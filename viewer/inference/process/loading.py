@@ -15,8 +15,8 @@ from viewer.inference.models.bundle import BundleError, check_weights
 from viewer.inference.process.onnx_module import OnnxModule
 from viewer.inference.tasks.instances import feature_maps
 from viewer.inference.tasks.known import TASKS
-from viewer.typed_safetensors import load_tensors
-from viewer.typed_torch import load_script
+from viewer.typed.safetensors import load_tensors
+from viewer.typed.torch import load_script
 
 if TYPE_CHECKING:
     import torch

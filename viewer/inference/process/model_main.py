@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.allocator import keep_freed_memory
 from viewer.geometry import Box, Size
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.models.bundle import BundleError, ModelBundle
@@ -50,6 +49,7 @@ from viewer.inference.process.tuning_messages import MeasureTuned, SeeField, Tun
 from viewer.inference.process.words_messages import EncodeWords
 from viewer.inference.tasks.known import TASKS
 from viewer.inference.teaching.errors import TeachingError
+from viewer.memory.allocator import keep_freed_memory
 from viewer.overlays.blocks import BlockGrid
 from viewer.processes.channel import ChannelClosedError, inherited_channel
 from viewer.processes.shared_pixels import SharedPixels, take_over

@@ -17,7 +17,7 @@ from viewer.inference.process.outputs import named_outputs
 from viewer.inference.steps.probing import check_answers
 from viewer.inference.tasks.instances import takes_any_size
 from viewer.inference.tasks.known import TASKS
-from viewer.typed_torch import channels_last
+from viewer.typed.torch import channels_last
 from viewer.untyped import is_mapping, is_sequence
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from viewer.inference.process.tuning_messages import (
     TunedSteps,
     TuneSteps,
 )
-from viewer.typed_torch import backward
+from viewer.typed.torch import backward
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from viewer.inference.typed_skimage import inner_boundaries
-from viewer.typed_scipy import distance_transform_edt, find_objects
+from viewer.typed.scipy import distance_transform_edt, find_objects
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -27,7 +27,7 @@ from viewer.inference.process.messages import Ready, Refused
 from viewer.inference.teaching.held_out import Places, held_out
 from viewer.inference.teaching.pixel_settings import CORE_PX, MARGIN_PX, PATCH_PX
 from viewer.inference.teaching.taught_card import HeldOutFigures
-from viewer.typed_scipy import lowest
+from viewer.typed.scipy import lowest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

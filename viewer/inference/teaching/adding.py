@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.errors import reason_of
+from viewer.files.unfinished import unfinished_folder
 from viewer.inference.models.model_library import add_model, models_folder
 from viewer.inference.teaching.errors import TeachingError
-from viewer.unfinished import unfinished_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from viewer.atomic_write import atomic_write_bytes
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.inference.errors import ModelFailedError, ModelProcessError
 from viewer.inference.models.bundle import BundleError, file_sha256
 from viewer.inference.models.description import write_description

@@ -14,7 +14,7 @@ import numpy as np
 from viewer.inference.cells.measuring import Runs
 from viewer.inference.instances import resampled
 from viewer.inference.typed_skimage import expand_labels, rgb2hed
-from viewer.typed_scipy import laplace
+from viewer.typed.scipy import laplace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.atomic_write import atomic_write_bytes
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.inference.models.bundle import file_sha256, load_bundle
 from viewer.inference.models.description import ModelDescription, write_description
 from viewer.inference.teaching.errors import TeachingError

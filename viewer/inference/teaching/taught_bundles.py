@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 from msgspec.structs import replace
 
-from viewer.atomic_write import atomic_write_bytes, unwritable
+from viewer.files.atomic_write import atomic_write_bytes, unwritable
 from viewer.inference.models.bundle import BundleError, ModelBundle, load_bundle
 from viewer.inference.models.description import MODEL_FILE, ModelClass, write_description
 from viewer.inference.tasks.known import TASKS, kind_of

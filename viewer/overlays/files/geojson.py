@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from viewer.atomic_write import atomic_write
 from viewer.colors import rgb_of
+from viewer.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

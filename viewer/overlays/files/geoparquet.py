@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
-from viewer.atomic_write import atomic_write
+from viewer.files.atomic_write import atomic_write
 from viewer.overlays.files.arrays import WriteArrays
 from viewer.overlays.objects import Objects
 from viewer.prepared_types import prepared

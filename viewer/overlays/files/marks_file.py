@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.access import make_folder
-from viewer.atomic_write import atomic_write_bytes
+from viewer.files.atomic_write import atomic_write_bytes
+from viewer.files.set_aside import kept_json
 from viewer.folders import data_folder
 from viewer.geometry import Box
 from viewer.overlays.heatmap import Mark
-from viewer.set_aside import kept_json
 from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:

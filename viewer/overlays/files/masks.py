@@ -10,7 +10,7 @@ import tifffile
 
 from viewer.annotations.masks.label_masks import MaskError
 from viewer.annotations.masks.label_strips import Edges, edges_of_rings, paint_edges
-from viewer.atomic_write import atomic_write, atomic_write_bytes
+from viewer.files.atomic_write import atomic_write, atomic_write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from viewer.files.replace_whole import replace_by
+from viewer.files.unfinished import unfinished_folder
 from viewer.overlays.files.arrays import WriteArrays
 from viewer.overlays.files.patch_files import pyramid
 from viewer.overlays.files.zarr_marks import MARK, is_own_heatmap
 from viewer.prepared_types import prepared
-from viewer.replace_whole import replace_by
-from viewer.typed_zarr import new_group
-from viewer.unfinished import unfinished_folder
+from viewer.typed.zarr import new_group
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tifffile
 
-from viewer.atomic_write import atomic_write, atomic_write_text
 from viewer.cell_text import text_cell
+from viewer.files.atomic_write import atomic_write, atomic_write_text
 from viewer.overlays.files.arrays import write_in_helper
 from viewer.overlays.objects import UNLIKE
 from viewer.overlays.result_card import write_card

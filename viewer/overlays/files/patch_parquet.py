@@ -11,7 +11,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from viewer.atomic_write import atomic_write
+from viewer.files.atomic_write import atomic_write
 from viewer.overlays.files.arrays import WriteArrays
 from viewer.prepared_types import prepared
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING
 
-from viewer.atomic_write import atomic_write_text
 from viewer.cell_text import text_cell
+from viewer.files.atomic_write import atomic_write_text
 from viewer.overlays.objects import UNLIKE
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import msgspec
 
 from viewer.access import make_folder
-from viewer.atomic_write import create_whole
 from viewer.egress import EgressError, host_of
 from viewer.errors import reason_of
+from viewer.files.atomic_write import create_whole
 from viewer.limits import LINES_BYTES, read_regular
 from viewer.overlays.segments.errors import PassingStoreError, StorePlaceError
 from viewer.overlays.segments.messages import Created, CreateObject, Listed, ListObjects, ReadObject

@@ -12,7 +12,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
-from viewer.atomic_write import atomic_write
+from viewer.files.atomic_write import atomic_write
 from viewer.prepared_types import prepared
 from viewer.recording.export.fine_tuning import JoinExamples
 

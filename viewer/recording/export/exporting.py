@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.atomic_write import atomic_write, atomic_write_bytes
 from viewer.errors import CoverslipError, reason_of
+from viewer.files.atomic_write import atomic_write, atomic_write_bytes
+from viewer.files.unfinished import is_held, unfinished_folder
 from viewer.limits import read_kept
 from viewer.policy import policy
 from viewer.prepared_types import DECODE_ERRORS, prepared
@@ -35,7 +36,6 @@ from viewer.recording.review.verdicts import reviews_by, verdicts_checksum
 from viewer.recording.session import SessionError, read_header
 from viewer.slides.displayed import colors_given
 from viewer.slides.errors import SlideError, TileError
-from viewer.unfinished import is_held, unfinished_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

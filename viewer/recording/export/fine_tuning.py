@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.atomic_write import atomic_write, atomic_write_bytes
+from viewer.files.atomic_write import atomic_write, atomic_write_bytes
 from viewer.processes.helper import helper
 from viewer.recording.export.conversations import write_provenance
 from viewer.recording.export.dialects import DIALECTS, Dialect, DialectTurn, Fractions, fitted_jpeg

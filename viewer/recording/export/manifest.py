@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer import __version__
-from viewer.atomic_write import atomic_write_bytes
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.limits import read_kept
 from viewer.plurals import plural
 from viewer.prepared_types import DECODE_ERRORS, prepared

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.atomic_write import atomic_write
+from viewer.files.atomic_write import atomic_write
 from viewer.recording.export.records import action_records
 
 if TYPE_CHECKING:

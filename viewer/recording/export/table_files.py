@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
-from viewer.atomic_write import atomic_write
 from viewer.cell_text import cell_of
+from viewer.files.atomic_write import atomic_write
 from viewer.prepared_types import prepared
 from viewer.recording.export.records import RATIONALE_COLUMNS
 from viewer.recording.export.tables import COLUMNS, JoinTables, read_rows

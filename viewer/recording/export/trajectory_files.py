@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
-from viewer.atomic_write import atomic_write, atomic_write_bytes
+from viewer.files.atomic_write import atomic_write, atomic_write_bytes
 from viewer.plurals import plural
 from viewer.prepared_types import prepared
 from viewer.recording.export.tables import read_rows

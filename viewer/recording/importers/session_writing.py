@@ -7,10 +7,10 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING
 
 from viewer.access import make_folder
-from viewer.atomic_write import sync_folder
+from viewer.files.atomic_write import sync_folder
+from viewer.files.unfinished import unfinished_folder
 from viewer.recording.event_writer import EventWriter
 from viewer.recording.session import EVENTS_FILE, write_header
-from viewer.unfinished import unfinished_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.access import OWNER_FILE, make_folder
-from viewer.appending import append_whole
 from viewer.errors import CoverslipError, reason_of
+from viewer.files.appending import append_whole
 from viewer.limits import LOG_BYTES, read_regular
 from viewer.recording.importers.event_log import read_event_logs
 from viewer.recording.importers.event_log_session import session_id_of, write_event_log

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.access import OWNER_FILE
-from viewer.appending import append_whole
 from viewer.errors import reason_of
+from viewer.files.appending import append_whole
 from viewer.prepared_types import prepared
 from viewer.recording.review.entries import Draft, ReviewError
 from viewer.recording.review.json_lines import json_line, read_json_lines

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.access import make_folder
-from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import reason_of
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.folders import config_folder
 from viewer.limits import read_kept
 from viewer.recording.review.entries import ReviewError

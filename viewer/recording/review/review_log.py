@@ -12,8 +12,9 @@ from filelock import FileLock, Timeout
 
 from viewer.access import make_folder
 from viewer.errors import reason_of
-from viewer.fallback import fallback_path
-from viewer.journal import Journal
+from viewer.files.fallback import fallback_path
+from viewer.files.journal import Journal
+from viewer.files.set_aside import say_unusable
 from viewer.limits import LOG_BYTES, read_regular
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.recording.review.entries import (
@@ -23,7 +24,6 @@ from viewer.recording.review.entries import (
     ReviewError,
 )
 from viewer.recording.review.json_lines import json_line, read_json_lines
-from viewer.set_aside import say_unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

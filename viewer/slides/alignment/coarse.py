@@ -47,7 +47,7 @@ def guesses(
     on_step
         Is called now and then; what it raises ends the work.
     """
-    from viewer.typed_scipy import inverse_transform, transform
+    from viewer.typed.scipy import inverse_transform, transform
 
     width, height = here.size_px
     side = _padded(here, there, scales)

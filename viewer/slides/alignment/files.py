@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.access import make_folder
-from viewer.atomic_write import atomic_write_bytes, unwritable
 from viewer.errors import reason_of
+from viewer.files.atomic_write import atomic_write_bytes, unwritable
 from viewer.folders import data_folder
 from viewer.geometry import Point
 from viewer.limits import JSON_BYTES, read_regular

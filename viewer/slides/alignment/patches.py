@@ -133,7 +133,7 @@ def _moves(
     reach_px: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return how far each patch moved (n, 2), and its normalized correlation there (n,)."""
-    from viewer.typed_scipy import inverse_transform, transform
+    from viewer.typed.scipy import inverse_transform, transform
 
     side = WINDOW_PX + 2 * reach_px
     patches = np.stack(

@@ -94,7 +94,7 @@ def resized(picture: NDArray[np.float32], size_px: tuple[int, int]) -> NDArray[n
 
 def _blurred(picture: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
     """Return a picture blurred by a Gaussian, mirrored at its edges."""
-    from viewer.typed_scipy import inverse_transform, transform
+    from viewer.typed.scipy import inverse_transform, transform
 
     pad = int(3 * sigma_px) + 1
     pad_y, pad_x = min(pad, picture.shape[0] - 1), min(pad, picture.shape[1] - 1)

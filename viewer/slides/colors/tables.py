@@ -18,8 +18,8 @@ import msgspec
 import numpy as np
 
 from viewer.access import make_folder
-from viewer.atomic_write import atomic_write
 from viewer.errors import CoverslipError, reason_of
+from viewer.files.atomic_write import atomic_write
 from viewer.folders import cache_folder
 from viewer.limits import JSON_BYTES, PROFILE_BYTES, read_regular
 from viewer.prepared_types import prepared

@@ -17,7 +17,7 @@ import imagecodecs
 import numpy as np
 
 from viewer.access import make_folder
-from viewer.atomic_write import atomic_write_bytes
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.folders import cache_folder
 from viewer.limits import read_kept
 from viewer.slides.slide_key import file_name_of

@@ -14,6 +14,7 @@ import msgspec
 import psutil
 
 from viewer.errors import CoverslipError
+from viewer.memory.warm_memory import warm_pixels
 from viewer.prepared_types import prepared
 from viewer.processes.channel import (
     Channel,
@@ -42,7 +43,6 @@ from viewer.slides.reader_process.messages import (
 )
 from viewer.slides.remote.asked import give_bytes, wants
 from viewer.slides.remote.messages import ExpectTiles
-from viewer.warm_memory import warm_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,6 +9,7 @@ import imagecodecs
 import msgspec
 import numpy as np
 
+from viewer.memory.warm_memory import warm_pixels
 from viewer.slides.readers.jpeg_header import is_ycbcr, joined, read_jpeg_header
 from viewer.slides.readers.jpeg_markers import (
     BASELINE,
@@ -18,7 +19,6 @@ from viewer.slides.readers.jpeg_markers import (
     is_cut_short,
     markers,
 )
-from viewer.warm_memory import warm_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.files.replace_whole import replace_by
 from viewer.plurals import plural
-from viewer.replace_whole import replace_by
 from viewer.slides.calibration import remembered_mpp_um
 from viewer.slides.colors.profile import profile_problem
 from viewer.slides.opener import open_slide

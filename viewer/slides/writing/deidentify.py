@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tifffile import TiffFile, TiffFileError
 
-from viewer.atomic_write import atomic_write
 from viewer.errors import reason_of
+from viewer.files.atomic_write import atomic_write
 from viewer.limits import LimitError, NoRegularFileError, check_regular, open_regular
 from viewer.slides.access_errors import access_error
 from viewer.slides.dicom.kinds import HEAD_BYTES, is_dicom

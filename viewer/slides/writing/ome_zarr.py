@@ -11,7 +11,7 @@ from zarr.codecs import ZstdCodec
 
 from viewer.slides.writing.coding import ZSTD_LEVEL, ZstdCoding
 from viewer.slides.writing.errors import VerificationError
-from viewer.typed_zarr import group_in, new_group
+from viewer.typed.zarr import group_in, new_group
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,8 +16,8 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
+from viewer.files.unfinished import is_held, remove
 from viewer.slides.writing.errors import WritingError
-from viewer.unfinished import is_held, remove
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.agents.errors import AgentError
-from viewer.atomic_write import atomic_write_bytes
+from viewer.files.atomic_write import atomic_write_bytes
 from viewer.measurement_names import with_signs
 from viewer.ui.file_dialogs import ask_file, ask_new_file
 

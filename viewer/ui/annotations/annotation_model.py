@@ -19,7 +19,8 @@ from viewer.annotations.document_state import DocumentState
 from viewer.annotations.id_set import IdSet
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.canvas.qt_guard import guarded
-from viewer.slow_release import release_slowly
+from viewer.memory.slow_release import release_slowly
+from viewer.memory.uncollected import uncollected
 from viewer.ui.annotations.annotation_cells import COLUMNS, NAME, SIZE, AnnotationCells
 from viewer.ui.annotations.annotation_tree import (
     Filling,
@@ -29,7 +30,6 @@ from viewer.ui.annotations.annotation_tree import (
     rows_among,
 )
 from viewer.ui.background_runner import BackgroundRunner
-from viewer.uncollected import uncollected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

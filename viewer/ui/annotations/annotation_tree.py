@@ -15,8 +15,8 @@ import numpy as np
 from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.kept_geometry import geometry_parts
 from viewer.annotations.measured import angle_of, is_angle
+from viewer.memory.slow_release import release_slowly
 from viewer.progress import while_wanted
-from viewer.slow_release import release_slowly
 from viewer.ui.annotations.shown import name_of
 from viewer.window_first import give_way, giving_way
 

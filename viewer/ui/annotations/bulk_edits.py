@@ -12,13 +12,13 @@ from viewer.annotations.annotation import Stamp
 from viewer.annotations.bookmarks import is_mark
 from viewer.annotations.document import Change, Edit, ReadOnlyError
 from viewer.errors import CoverslipError
-from viewer.long_list import LongList
+from viewer.memory.long_list import LongList
+from viewer.memory.uncollected import uncollected
 from viewer.progress import progress_to, while_wanted
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.long_task import LongTask, StoppedError
 from viewer.ui.services import DialogHost, MessageHost
-from viewer.uncollected import uncollected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from viewer.annotations.document import Edit
 from viewer.annotations.operations import recolor_class
-from viewer.long_list import gathered
+from viewer.memory.long_list import gathered
 from viewer.progress import while_wanted
 from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.set_steps import step_in_sets

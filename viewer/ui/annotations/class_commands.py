@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QMenu
 from viewer.annotations.annotation import NO_CLASS_COLOR, NO_COLOR, AnnotationClass
 from viewer.annotations.palette import PaletteError, read_palette, write_palette
 from viewer.annotations.statistics import NO_CLASS
-from viewer.atomic_write import unwritable
+from viewer.files.atomic_write import unwritable
 from viewer.plurals import plural
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.annotations.class_chip import ClassChip

@@ -16,11 +16,11 @@ from viewer.annotations.palette import (
     read_palette,
     write_palette,
 )
-from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import reason_of
+from viewer.files.atomic_write import atomic_write_bytes
+from viewer.files.set_aside import UNUSABLE
 from viewer.folders import data_folder
 from viewer.limits import JSON_BYTES, read_regular
-from viewer.set_aside import UNUSABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,12 +16,12 @@ from viewer.annotations.document import ReadOnlyError, changing, removing
 from viewer.annotations.id_set import FEW, IdSet
 from viewer.annotations.simplifying import simplified
 from viewer.canvas.annotating.edit_context import HIDDEN
+from viewer.memory.uncollected import uncollected
 from viewer.ui.annotations.annotation_clipboard import AnnotationClipboard
 from viewer.ui.annotations.bulk_edits import MANY, BulkEdits, BulkEditsHost
 from viewer.ui.annotations.wording import LOCKED, many, where_others_are
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.services import CommandHost, PaneHost
-from viewer.uncollected import uncollected
 
 if TYPE_CHECKING:
     from collections.abc import Callable

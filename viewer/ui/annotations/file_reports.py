@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from viewer.annotations.formats.problems import AnnotationFileError, left_out, not_held
 from viewer.annotations.masks.label_masks import MaskError
 from viewer.annotations.masks.training_tiles import TilesError
-from viewer.atomic_write import unwritable
+from viewer.files.atomic_write import unwritable
 from viewer.slides import SlideError
 from viewer.ui.annotations.simple_dialogs import ProblemsDialog, ask_choice
 from viewer.ui.opened_dialog import open_dialog

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from viewer.annotations.counted import with_count
 from viewer.annotations.document import ReadOnlyError, adding, changing
 from viewer.colors import class_color
+from viewer.memory.uncollected import uncollected
 from viewer.overlays.object_style import Histogram, histogram
 from viewer.plurals import plural
 from viewer.progress import while_wanted
@@ -20,7 +21,6 @@ from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.commands.command import with_model, with_slide
 from viewer.ui.overlays.services import NO_OBJECTS
 from viewer.ui.services import CommandHost, DialogHost, MessageHost
-from viewer.uncollected import uncollected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,11 +10,11 @@ from PySide6.QtCore import QObject, Qt, Signal
 from viewer.annotations.document import Document
 from viewer.annotations.document_state import DocumentState
 from viewer.annotations.sets.annotation_set import LOCKED
-from viewer.long_list import parts_of
+from viewer.memory.long_list import parts_of
+from viewer.memory.slow_release import release_slowly, wait_for_room
+from viewer.memory.uncollected import uncollected
 from viewer.progress import progress_to
-from viewer.slow_release import release_slowly, wait_for_room
 from viewer.ui.long_task import StoppedError
-from viewer.uncollected import uncollected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from PySide6.QtCore import QObject, Qt, QTimer
 
-from viewer.atomic_write import unwritable
 from viewer.cohort.table import TABLE_FILE, write_batch_table
+from viewer.files.atomic_write import unwritable
 from viewer.geometry import Point
 from viewer.plurals import plural
 from viewer.slides.remote.address import slide_path

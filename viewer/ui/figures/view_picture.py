@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QBuffer, QIODevice
 from PySide6.QtGui import QImage, QImageWriter
 
-from viewer.atomic_write import atomic_write_bytes, unwritable
 from viewer.errors import CoverslipError
+from viewer.files.atomic_write import atomic_write_bytes, unwritable
 from viewer.ui.slides.magnification_box import shown_zoom
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from PySide6.QtGui import QImage, QPageSize, QPainter, QPdfWriter
 
 from viewer.annotations.masks.png_strips import write_png
 from viewer.annotations.masks.tiff_tiles import tiles_of
-from viewer.atomic_write import atomic_write, unwritable
+from viewer.files.atomic_write import atomic_write, unwritable
 from viewer.ui.figures.strips import ROWS_PX
 from viewer.ui.figures.view_picture import PictureError, picture_bytes
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QTreeWidgetItem
 
-from viewer.atomic_write import unwritable
 from viewer.audit_log import AuditEntry, AuditVerdict, check_audit, export_audit, read_audit, trail
+from viewer.files.atomic_write import unwritable
 from viewer.plurals import plural
 from viewer.signing.keys import KeyRing
 from viewer.ui.file_dialogs import ask_new_file

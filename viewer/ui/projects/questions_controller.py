@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, QTimer
 
-from viewer.atomic_write import unwritable
 from viewer.errors import reason_of, sentence_of
+from viewer.files.atomic_write import unwritable
 from viewer.folders import data_folder
 from viewer.plurals import plural
 from viewer.recording.events import DiagnosisEntered, QuestionAnswered, QuestionAsked

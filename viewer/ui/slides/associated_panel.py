@@ -19,7 +19,7 @@ from viewer.canvas.tile_picture import rgb_to_qimage
 from viewer.slides.displayed import displayed_beside
 from viewer.ui.background_runner import BackgroundRunner, Task, Urgency
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.slides.images import fitted
+from viewer.ui.slides.thumbnails import fitted
 from viewer.ui.widgets import ScrollColumn, show_or_hide
 
 if TYPE_CHECKING:

@@ -15,15 +15,14 @@ from viewer.geometry import Size
 from viewer.slides.errors import SlideError
 from viewer.slides.remote.address import is_address
 from viewer.tiles.display import default_display
-from viewer.ui.slides.display_keeper import DisplayKeeper
 from viewer.ui.slides.focus_ring import FocusRing
+from viewer.ui.slides.keepers import DisplayKeeper, ViewKeeper
 from viewer.ui.slides.message_page import MessagePage
 from viewer.ui.slides.opened_slide import OpenedSlide, note_opened
 from viewer.ui.slides.pane_bars import PaneBars
 from viewer.ui.slides.pane_status import PaneStatus, StatusWatch
 from viewer.ui.slides.slide_opening import SlideOpening, SlideRequest
 from viewer.ui.slides.slides_ahead import Showing, display_of
-from viewer.ui.slides.view_keeper import ViewKeeper
 from viewer.ui.view.mode_bar import ModeBar, PaneModes
 
 if TYPE_CHECKING:

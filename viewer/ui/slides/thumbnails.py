@@ -14,7 +14,6 @@ from viewer.slides.errors import SlideError, TileError
 from viewer.slides.file_version import FileVersion
 from viewer.slides.remote.address import is_address
 from viewer.ui.background_runner import BackgroundRunner, DroppedError, Urgency
-from viewer.ui.slides.images import fitted
 from viewer.ui.theme import icon
 
 if TYPE_CHECKING:
@@ -197,3 +196,12 @@ def _thumbnail(path: Path, size: QSize, identity: str, *, uses_icc: bool) -> QIm
         return fitted(rgb_to_qimage(shown), size)
     finally:
         source.close()
+
+
+def fitted(image: QImage, size: QSize) -> QImage:
+    """Return the picture made smaller to fit `size`, its shape kept; never made larger."""
+    if image.width() <= size.width() and image.height() <= size.height():
+        return image
+    return image.scaled(
+        size, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+    )

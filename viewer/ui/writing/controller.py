@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from PySide6.QtCore import QObject, Signal
 
-from viewer.atomic_write import atomic_write_bytes, unwritable
+from viewer.files.atomic_write import atomic_write_bytes, unwritable
 from viewer.prepared_types import prepared
 from viewer.slides.remote.address import is_address
 from viewer.slides.writing.requests import (

@@ -26,7 +26,7 @@ from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.sound_geometry import repaired
 from viewer.colors import class_color
 from viewer.plain_text import shown_line, shown_text
-from viewer.typed_pydicom import items_of
+from viewer.typed.pydicom import items_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

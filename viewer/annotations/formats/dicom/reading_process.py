@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
 def _annotations(
     name: str, file: IO[bytes], slide: SlidePlace, problems: list[Problem]
 ) -> Iterator[Annotation]:
-    from viewer.typed_pydicom import dataset_in, header_in
+    from viewer.typed.pydicom import dataset_in, header_in
 
     header = header_in(file, ["SOPClassUID"])
     file.seek(0)

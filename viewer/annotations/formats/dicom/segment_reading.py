@@ -19,7 +19,7 @@ from viewer.colors import class_color
 from viewer.limits import ANNOTATIONS_BYTES
 from viewer.plain_text import shown_line
 from viewer.plurals import percent
-from viewer.typed_pydicom import dataset_in
+from viewer.typed.pydicom import dataset_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,7 +24,7 @@ from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.masks.label_masks import MaskPlace, labeled
 from viewer.annotations.masks.label_strips import LabelPainter
-from viewer.typed_pydicom import items_of
+from viewer.typed.pydicom import items_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

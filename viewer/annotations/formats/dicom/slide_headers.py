@@ -13,7 +13,7 @@ from pydicom.uid import UID, VLWholeSlideMicroscopyImageStorage
 from viewer.limits import open_regular
 from viewer.slides.dicom.folder import series_in
 from viewer.slides.dicom.kinds import HEAD_BYTES, is_dicom
-from viewer.typed_pydicom import header_in, items_of
+from viewer.typed.pydicom import header_in, items_of
 
 if TYPE_CHECKING:
     from viewer.annotations.formats.slide_place import SlidePlace

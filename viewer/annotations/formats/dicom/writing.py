@@ -15,7 +15,7 @@ from viewer.annotations.formats.dicom.messages import WriteRequest
 from viewer.annotations.formats.dicom.segment_writing import segmentation_of
 from viewer.annotations.formats.dicom.slide_headers import source_image
 from viewer.annotations.formats.problems import Problem, Problems
-from viewer.atomic_write import atomic_write
+from viewer.files.atomic_write import atomic_write
 from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:

@@ -236,14 +236,14 @@ class OpticalPath(msgspec.Struct, frozen=True):
 
 def _optical_paths(file: object) -> list[OpticalPath]:
     """Return what a file says of its channels."""
-    from viewer.typed_pydicom import header_in
+    from viewer.typed.pydicom import header_in
 
     return optical_paths_of(header_in(Path(str(file))))
 
 
 def optical_paths_of(dataset: Dataset) -> list[OpticalPath]:
     """Return what a dataset says of its channels."""
-    from viewer.typed_pydicom import items_of
+    from viewer.typed.pydicom import items_of
 
     paths: list[OpticalPath] = []
     for item in items_of(dataset, "OpticalPathSequence"):

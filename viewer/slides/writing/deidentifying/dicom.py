@@ -14,9 +14,10 @@ from pydicom.filebase import DicomFileLike
 from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, UID
 
-from viewer.atomic_write import atomic_write
+from viewer.files.atomic_write import atomic_write
+from viewer.files.replace_whole import replace_by
+from viewer.files.unfinished import unfinished_folder
 from viewer.limits import DICOM_HEADER_BYTES, LimitError, open_regular
-from viewer.replace_whole import replace_by
 from viewer.slides.dicom.header import WHOLE_SLIDE
 from viewer.slides.dicom.kinds import HEAD_BYTES, is_dicom
 from viewer.slides.files.slide_files import dicom_series
@@ -33,8 +34,7 @@ from viewer.slides.writing.deidentifying.source_version import unchanged
 from viewer.slides.writing.errors import DamagedFileError, WritingError
 from viewer.slides.writing.places import new_pseudonym
 from viewer.slides.writing.sampling import check_same_pixels
-from viewer.typed_pydicom import header_in
-from viewer.unfinished import unfinished_folder
+from viewer.typed.pydicom import header_in
 
 if TYPE_CHECKING:
     from typing import IO

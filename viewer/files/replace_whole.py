@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from viewer.atomic_write import check_allowed, sync_folder, sync_open, tell_export
+from viewer.files.atomic_write import check_allowed, sync_folder, sync_open, tell_export
 from viewer.folders import is_own
 
 if TYPE_CHECKING:

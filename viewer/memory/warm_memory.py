@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.huge_pages import HugePages
+from viewer.memory.huge_pages import HugePages
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

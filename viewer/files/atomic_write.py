@@ -21,9 +21,9 @@ from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from viewer.access import OWNER_FILE, give_access
 from viewer.errors import CoverslipError, reason_of
+from viewer.files.unfinished import hold, remove_left
 from viewer.folders import is_own
 from viewer.policy import policy
-from viewer.unfinished import hold, remove_left
 from viewer.window_first import giving_way
 
 if TYPE_CHECKING:

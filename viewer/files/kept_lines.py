@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.appending import append_whole
+from viewer.files.appending import append_whole
 from viewer.limits import (
     LINE_BYTES,
     LINES_BYTES,

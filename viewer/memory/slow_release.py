@@ -9,14 +9,14 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
-from viewer.allocator import give_memory_back
+from viewer.memory.allocator import give_memory_back
 from viewer.unwaited_thread import UnwaitedThread
 from viewer.window_first import give_way
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from viewer.long_list import LongList
+    from viewer.memory.long_list import LongList
     from viewer.progress import Tell
 
 _AT_ONCE = 500

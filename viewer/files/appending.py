@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from viewer.access import make_folder, open_kept
-from viewer.atomic_write import sync_folder
+from viewer.files.atomic_write import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -8,12 +8,12 @@ import os
 from typing import TYPE_CHECKING
 
 from viewer.access import OWNER_FILE
-from viewer.appending import BINARY, write_behind
-from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import reason_of
-from viewer.fallback import fallback_path, waiting
+from viewer.files.appending import BINARY, write_behind
+from viewer.files.atomic_write import atomic_write_bytes
+from viewer.files.fallback import fallback_path, waiting
+from viewer.files.set_aside import say_unusable, set_apart
 from viewer.limits import LOG_BYTES, read_regular
-from viewer.set_aside import say_unusable, set_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
