@@ -556,6 +556,25 @@ def test_classes_are_edited_kept_and_follow_what_is_drawn(
     qtbot.waitUntil(lambda: again.annotations.classes.palette.classes[0].name == "Carcinoma")
 
 
+def test_what_was_said_of_what_is_drawn_goes_once_that_is_otherwise(
+    listed: MainWindow, qtbot: QtBot
+) -> None:
+    _draw(listed, qtbot)
+    said = listed.status.currentMessage
+    press(qtbot, listed, Qt.Key.Key_3, CTRL)
+    assert said() == "1 annotation of Immune cells now."
+    _draw(listed, qtbot, at=RIGHT_OF_MIDDLE)
+    assert said() == "", "another is drawn and selected"
+    press(qtbot, listed, Qt.Key.Key_A, CTRL | ALT)
+    assert said() == "2 annotations selected."
+    opened_annotations(listed, qtbot).selection.choose(())
+    assert said() == ""
+    press(qtbot, listed, Qt.Key.Key_Z, CTRL)
+    assert said() == "Undone: Rectangle."
+    listed.commands["panes.add"].trigger()
+    assert said() == "", "the keys are for another pane"
+
+
 def test_statistics_are_shown_and_written(listed: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
     drawn = _draw(listed, qtbot)
     press(qtbot, listed, Qt.Key.Key_1, CTRL)

@@ -69,6 +69,37 @@ def test_a_dropped_project_is_shown_and_traveled_by_key(
     assert panel.header.summary.text() == "0 of 3 done, 3 in work"
 
 
+def test_a_pane_without_a_slide_leads_to_those_of_the_project(
+    window: MainWindow, study: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    pane = window.panes.active
+    start = pane.page.start
+    assert start.heading.text() == "Open a slide"
+    create_project(tmp_path / "Empty", Project())
+    open_project(window, tmp_path / "Empty", qtbot)
+    assert start.heading.text() == "Empty"
+    qtbot.mouseClick(start.go_on_button, Qt.MouseButton.LeftButton)
+    open_dialog(window, QFileDialog, qtbot).close()
+    open_project(window, study, qtbot)
+    identities = [slide.identity for slide in window.projects.opened.project.slides]
+    window.projects.opened.change(changing_slide(identities[0], state="done"))
+    assert start.heading.text() == "Margins"
+    assert start.sentence.text() == (
+        "1 of 3 done. Choose a slide in the list, or go on with 2.png:"
+    )
+    assert pane.page.first_button is start.go_on_button
+    with qtbot.waitSignal(pane.opened, timeout=20_000):
+        qtbot.mouseClick(start.go_on_button, Qt.MouseButton.LeftButton)
+    assert pane.path == study / "slides" / "2.png"
+    window.commands["file.close"].trigger()
+    for each in identities[1:]:
+        window.projects.opened.change(changing_slide(each, state="done"))
+    assert start.sentence.text() == "3 of 3 done. Choose a slide in the list."
+    assert not start.go_on_button.isVisible()
+    window.commands["project.close"].trigger()
+    qtbot.waitUntil(lambda: start.heading.text() == "Open a slide")
+
+
 def test_recent_projects_are_in_the_menu_and_none_opens_by_itself(
     make_window: Callable[[], MainWindow], study: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:

@@ -74,8 +74,9 @@ class WindowStatusBar(QStatusBar):
         self.recording.setMinimumWidth(widest + 12)
         self._refused = ""
         """Why what was typed as a magnification is none."""
+        self._of_drawing = ""
         self.magnification.refused.connect(self._say_refused)
-        self.magnification.zoom_requested.connect(lambda _: self._take_back_refused())
+        self.magnification.zoom_requested.connect(lambda _: self.take_back(self._refused))
         self.messageChanged.connect(self._on_message)
         self.show_recording("off")
 
@@ -83,13 +84,23 @@ class WindowStatusBar(QStatusBar):
         """Show a sentence for a while."""
         self.showMessage(sentence, _SAID_MS)
 
+    def say_of_drawing(self, sentence: str) -> None:
+        """Show a sentence about what is drawn or selected: for a while, or until `outdate`."""
+        self._of_drawing = sentence
+        self.say(sentence)
+
+    def outdate(self) -> None:
+        """Take back what was said of what is drawn or selected, which has changed since."""
+        self.take_back(self._of_drawing)
+
+    def take_back(self, *sentences: str) -> None:
+        """Show none of these sentences any more."""
+        if self.currentMessage() in sentences:
+            self.clearMessage()
+
     def _say_refused(self, sentence: str) -> None:
         self._refused = sentence
         self.say(sentence)
-
-    def _take_back_refused(self) -> None:
-        if self.currentMessage() == self._refused:
-            self.clearMessage()
 
     @property
     def shown_message(self) -> str:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.annotations.slide_sets import SlideSets
     from viewer.ui.shell.frame import WindowFrame
+    from viewer.ui.status_bar import WindowStatusBar
 
 
 _PAUSE_MS = 50
@@ -48,6 +49,7 @@ class ClassCommandsHost(MessageHost, DialogHost, CommandHost, SettingsHost, Prot
 
     frame: WindowFrame
     menus: dict[str, QMenu]
+    status: WindowStatusBar
 
 
 class ClassCommands(QObject):
@@ -199,7 +201,7 @@ class ClassCommands(QObject):
             active.desk.current_class = which
         name = which.name if which is not None else ""
         self.show_again({name})
-        self._window.say(f"New annotations: {_label(name)}.")
+        self._window.status.say_of_drawing(f"New annotations: {_label(name)}.")
         self.show_current()
 
     def _class_named(self, name: str) -> AnnotationClass | None:
@@ -254,7 +256,9 @@ class ClassCommands(QObject):
         active = self._active()
         if active is not None:
             self.show_again({name})
-            active.choose_class(name, lambda count: self._window.say(f"{many(count)} selected."))
+            active.choose_class(
+                name, lambda count: self._window.status.say_of_drawing(f"{many(count)} selected.")
+            )
 
     def _on_edited(self, dialog: ClassesDialog) -> None:
         from viewer.ui.annotations.class_changes import ClassesChange, change_classes

@@ -238,6 +238,8 @@ class AnnotationsController(QObject):
 
     def _on_slide_changed(self, pane: SlidePane) -> None:
         self._leave(pane)
+        if pane is self._window.panes.active:
+            self._window.status.outdate()
         if pane.source is not None:
             self._join(pane, pane.source.info.identity)
         self._show_active()
@@ -361,6 +363,7 @@ class AnnotationsController(QObject):
 
     def _on_step(self, sets: SlideSets, entry: SetEntry, step: Edit) -> None:
         active = self.active
+        self._window.status.outdate()
         self.classes.touch(step)
         self.sets.touch(entry)
         if entry is not sets.current:
@@ -386,6 +389,7 @@ class AnnotationsController(QObject):
     def _on_chosen(self, each: PaneAnnotations) -> None:
         each.pane.canvas.announcer.show_selection(selection_sentence(each.selection))
         if each is self.active:
+            self._window.status.outdate()
             self._listing.show_chosen()
             self.models.touch()
             self._window.update_situation()
@@ -432,7 +436,9 @@ class AnnotationsController(QObject):
         window.reader.changed.connect(self.refresh)
         self.panel.when_built(self._connect_panel)
         self.models.figures_changed.connect(self.panel.show_figures)
-        window.panes.active_changed.connect(lambda _: self._show_active())
+        window.panes.active_changed.connect(
+            lambda _: (window.status.outdate(), self._show_active())
+        )
         window.panes.panes_changed.connect(self._on_panes_changed)
         window.panes.watch(self._watch)
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.annotations.slide_sets import SlideSets
     from viewer.ui.annotations.toolbox import Toolbox
+    from viewer.ui.status_bar import WindowStatusBar
 
 _AT_ONCE = 300
 """Annotations that are edited without a thread: quicker than the eye."""
@@ -49,6 +50,7 @@ class EditingHost(BulkEditsHost, PaneHost, CommandHost, Protocol):
     """What the commands on shapes ask of the window."""
 
     toolbox: Toolbox
+    status: WindowStatusBar
 
 
 class EditingCommands(QObject):
@@ -110,7 +112,9 @@ class EditingCommands(QObject):
             self.bulk.set_class(
                 active,
                 which,
-                lambda edit: self._window.say(f"{many(len(edit.changes))} of {name} now."),
+                lambda edit: self._window.status.say_of_drawing(
+                    f"{many(len(edit.changes))} of {name} now."
+                ),
             )
             return
         chosen = [each for each in self._changeable(active) if not is_mark(each)]
@@ -118,9 +122,11 @@ class EditingCommands(QObject):
             edit = operations.set_class(chosen, which, active.author)
             name = which.name if which else "no class"
             if active.do(edit) or not edit.changes:
-                self._window.say(f"{many(len(chosen))} of {name} now.")
+                self._window.status.say_of_drawing(f"{many(len(chosen))} of {name} now.")
         elif all(map(is_mark, active.chosen)):
-            self._window.say(f"New annotations: {which.name if which else 'no class'}.")
+            self._window.status.say_of_drawing(
+                f"New annotations: {which.name if which else 'no class'}."
+            )
 
     def rename(self, id_: UUID, name: str) -> None:
         self._change("Rename", id_, lambda before: replace(before, name=name))
@@ -139,7 +145,7 @@ class EditingCommands(QObject):
 
         active = self._active()
         if active is None or not len(active.selection):
-            self._window.say("Select an annotation first (S): F2 names it.")
+            self._window.status.say_of_drawing("Select an annotation first (S): F2 names it.")
             return
         is_bulk = self._is_of_many(active)
         chosen = [] if is_bulk else self._changeable(active)
@@ -165,7 +171,7 @@ class EditingCommands(QObject):
         open_dialog(dialog)
 
     def _say_named(self, edit: Edit, name: str) -> None:
-        self._window.say(
+        self._window.status.say_of_drawing(
             f'Named "{name}".' if name else f"{many(len(edit.changes))} without a name."
         )
 
@@ -208,11 +214,14 @@ class EditingCommands(QObject):
         step = sets.next_step(back=back) if sets is not None else None
         if sets is not None and step is not None:
             said = f"{word}: {step.label}."
-            sets.turn(step, back=back, then=lambda: self._window.say(said))
+            sets.turn(step, back=back, then=lambda: self._window.status.say_of_drawing(said))
             return
         label = document.undo_label if back else document.redo_label
         self.bulk.turn(
-            document, active, lambda: label and self._window.say(f"{word}: {label}."), back=back
+            document,
+            active,
+            lambda: label and self._window.status.say_of_drawing(f"{word}: {label}."),
+            back=back,
         )
 
     # Edit ------------------------------------------------------------------------------------
@@ -221,12 +230,15 @@ class EditingCommands(QObject):
         active = self._active()
         if active is not None and self._is_of_many(active):
             self.bulk.delete(
-                active, lambda edit: self._window.say(f"{many(len(edit.changes))} removed.")
+                active,
+                lambda edit: self._window.status.say_of_drawing(
+                    f"{many(len(edit.changes))} removed."
+                ),
             )
             return
         chosen = self._changeable(active) if active is not None else []
         if active is not None and chosen and active.do(removing("Delete", chosen)):
-            self._window.say(f"{many(len(chosen))} removed.")
+            self._window.status.say_of_drawing(f"{many(len(chosen))} removed.")
 
     def _duplicate(self) -> None:
         active = self._active()
@@ -274,7 +286,7 @@ class EditingCommands(QObject):
     def _say_selected(self, active: PaneAnnotations) -> None:
         count = len(active.selection)
         elsewhere = "" if count else where_others_are(self._sets())
-        self._window.say(elsewhere or f"{many(count)} selected.")
+        self._window.status.say_of_drawing(elsewhere or f"{many(count)} selected.")
 
     # Shapes ----------------------------------------------------------------------------------
 
@@ -337,7 +349,9 @@ class EditingCommands(QObject):
         if active is not None and self._is_of_many(active):
             self.bulk.set_locked(
                 active,
-                lambda edit: self._window.say(f"{many(len(edit.changes))} {edit.label.lower()}ed."),
+                lambda edit: self._window.status.say_of_drawing(
+                    f"{many(len(edit.changes))} {edit.label.lower()}ed."
+                ),
             )
             return
         chosen = self._shown(active) if active is not None else []
@@ -345,7 +359,9 @@ class EditingCommands(QObject):
             return
         locked = not all(annotation.is_locked for annotation in chosen)
         if active.do(operations.set_locked(chosen, locked=locked)):
-            self._window.say(f"{many(len(chosen))} {'locked' if locked else 'unlocked'}.")
+            self._window.status.say_of_drawing(
+                f"{many(len(chosen))} {'locked' if locked else 'unlocked'}."
+            )
 
     def _whole_slide(self) -> None:
         active = self._active()
@@ -423,10 +439,10 @@ class EditingCommands(QObject):
 
     def _on_done(self, active: PaneAnnotations, step: Edit, chosen: AbstractSet[UUID]) -> None:
         if not step.changes:
-            self._window.say(f"{step.label}: nothing to be changed.")
+            self._window.status.say_of_drawing(f"{step.label}: nothing to be changed.")
             return
         active.selection.choose(chosen)
-        self._window.say(f"{step.label}: done.")
+        self._window.status.say_of_drawing(f"{step.label}: done.")
 
     def _on_not_done(self, error: Exception) -> None:
         self._window.say(str(error))

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.reading_bar import Reading, ReadingBar
     from viewer.ui.slides.slide_pane import SlidePane
+    from viewer.ui.status_bar import WindowStatusBar
 
 _log = logging.getLogger(__name__)
 _DETECTIONS = ("detection", "cell", "tile")
@@ -98,6 +99,7 @@ class AnnotationFilesHost(MessageHost, DialogHost, PaneHost, CommandHost, Settin
     """What files of annotations ask of the window."""
 
     overlays: OverlaysController
+    status: WindowStatusBar
 
 
 class AnnotationFiles(QObject):
@@ -397,7 +399,8 @@ class AnnotationFiles(QObject):
         notes = [each for each in problems if is_origin_note(each)]
         sentences += [f"{path.name}: {each.reason}." for each in notes]
         problems = [each for each in problems if each not in notes]
-        self._window.say(" ".join(sentences) or f"{path.name} holds no annotations.")
+        said = " ".join(sentences) or f"{path.name} holds no annotations."
+        self._window.status.say_of_drawing(said)
         if problems:
             tell_problems(self._window, f"Import {path.name}", " ".join(sentences), problems)
 

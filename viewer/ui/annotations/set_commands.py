@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from viewer.ui.annotations.sets_panel import SetsPanel
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
+    from viewer.ui.status_bar import WindowStatusBar
 
 _LOOK_MS = 5000
 """How often it is looked which sets others made: shared folders do not tell."""
@@ -48,6 +49,8 @@ class EditedSets(KeptSets, Protocol):
 
 class SetCommandsHost(MessageHost, DialogHost, CommandHost, Protocol):
     """What the commands on sets ask of the window."""
+
+    status: WindowStatusBar
 
 
 class SetCommands(QObject):
@@ -131,7 +134,9 @@ class SetCommands(QObject):
         chosen = active.document.snapshot()
 
         def done(edit: Edit) -> None:
-            self._window.say(f"{many(len(edit.changes))} copied to {entry.label}.")
+            self._window.status.say_of_drawing(
+                f"{many(len(edit.changes))} copied to {entry.label}."
+            )
             if entry.annotations is not None:
                 self.note_step(sets, entry.annotations, edit)
             self.show()
@@ -191,7 +196,9 @@ class SetCommands(QObject):
 
         def put(annotations: SlideAnnotations) -> None:
             def done(edit: Edit) -> None:
-                self._window.say(f"{many(len(edit.changes))} copied to {_BEFORE}.")
+                self._window.status.say_of_drawing(
+                    f"{many(len(edit.changes))} copied to {_BEFORE}."
+                )
                 self.note_step(sets, annotations, edit)
                 self.show()
 
@@ -276,7 +283,7 @@ class SetCommands(QObject):
             return
 
         def done(edit: Edit) -> None:
-            self._window.say(
+            self._window.status.say_of_drawing(
                 f"{many(len(edit.changes))} of {entry.label} copied to {sets.current.label}; "
                 "Ctrl+Z takes them back."
             )
@@ -336,7 +343,7 @@ class SetCommands(QObject):
 
         def put(annotations: SlideAnnotations) -> None:
             def done(edit: Edit) -> None:
-                self._window.say(
+                self._window.status.say_of_drawing(
                     f"{many(len(edit.changes))} of {len(shown)} sets are in {name} now."
                 )
                 self.note_step(sets, annotations, edit)
@@ -364,7 +371,7 @@ class SetCommands(QObject):
 
     def _remove(self, sets: SlideSets, entry: SetEntry) -> None:
         sets.push_step(removed(sets, entry))
-        self._window.say(
+        self._window.status.say_of_drawing(
             f'{entry.label} is removed; Ctrl+Z or "Bring back removed set" brings it back.'
         )
 

@@ -197,8 +197,8 @@ class Toolbox(QObject):
         status = self._window.status
         if hint:
             status.say(hint)
-        elif status.currentMessage() in {each.hint for each in _TOOLS.values()}:
-            status.clearMessage()
+        else:
+            status.take_back(*(each.hint for each in _TOOLS.values()))
 
     def _show_checked(self) -> None:
         for each in TOOL_NAMES:

@@ -18,6 +18,7 @@ from viewer.ui.projects.comparison_controller import ComparisonController, Compa
 from viewer.ui.projects.finishing import Finishing, FinishingHost
 from viewer.ui.projects.open_project import OpenProject
 from viewer.ui.projects.project_slides import ProjectSlides
+from viewer.ui.projects.project_welcome import ProjectWelcome
 from viewer.ui.projects.questions_controller import QuestionsController, QuestionsHost
 from viewer.ui.projects.recent_projects import RecentProjects, RecentProjectsHost
 from viewer.ui.projects.set_review_controller import SetReviewController, SetReviewHost
@@ -75,6 +76,7 @@ class ProjectsController(QObject):
         self.set_review = SetReviewController(window, self.opened, self.study)
         self.finishing = Finishing(window, self.opened, self.questions)
         self.recent = RecentProjects(window, self.open, self)
+        self._welcome = ProjectWelcome(self.opened, window.panes, self)
         self._connect()
         self.study.changed.connect(lambda: self.slides.header.show_stage(self.study.stage_text))
         self.study.changed.connect(self.slides.refresh)
@@ -492,3 +494,6 @@ class ProjectsController(QObject):
         window.folder.changed.connect(self._show_offer)
         slides.header.offer_accepted.connect(lambda: self.opened.add(self._open_paths()))
         window.panes.watch(self._watch)
+        self._welcome.add_requested.connect(commands["project.add"].trigger)
+        self._welcome.slide_requested.connect(lambda pane, path: pane.open(path))
+        self.study.changed.connect(self._welcome.show)

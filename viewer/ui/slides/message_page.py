@@ -77,7 +77,7 @@ class MessagePage(QStackedWidget):
     @property
     def first_button(self) -> QWidget:
         """Return what the keyboard goes to."""
-        return self.start.open_button if self.currentWidget() is self.start else self.open_button
+        return self.start.first_button if self.currentWidget() is self.start else self.open_button
 
     def welcome(self) -> None:
         """Invite to open a slide."""

@@ -1,4 +1,4 @@
-"""What a pane shows before its first slide: how to open one, what was open last, three tours."""
+"""What a pane shows without a slide: how to open one, what was open last, three tours."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.slides.recent_slides import SLACK_PX, TILE, RecentView
 from viewer.ui.theme import icon
+from viewer.ui.widgets import show_or_hide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,11 +38,16 @@ _CARDS = (
 
 
 class StartPage(QScrollArea):
-    """Buttons that open something, recent slides, and cards that begin a tour."""
+    """Buttons that open something, recent slides, and cards that begin a tour.
+
+    While a project is open it leads to the slides of that first.
+    """
 
     open_requested = Signal()
     folder_requested = Signal()
     project_requested = Signal()
+    go_on_requested = Signal()
+    """The next slide of the open project is wanted, or, where it has none, slides for it."""
     sample_requested = Signal()
     recent_requested = Signal(object)
     """The Path of a recent slide."""
@@ -54,6 +60,17 @@ class StartPage(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.heading = _title("", self)
+        font = self.heading.font()
+        font.setPixelSize(round(self.fontInfo().pixelSize() * 1.6))
+        self.heading.setFont(font)
+        self.sentence = QLabel(self)
+        self.sentence.setTextFormat(Qt.TextFormat.PlainText)
+        self.sentence.setWordWrap(True)
+        self.sentence.setProperty("dim", True)
+        self.go_on_button = self._button("", "The first slide of the project that is not done")
+        self.go_on_button.setProperty("primary", True)
+        self.go_on_button.clicked.connect(self.go_on_requested)
         self.open_button = self._button("Open slide...", "Open a slide in this pane")
         self.open_button.setProperty("primary", True)
         self.open_button.clicked.connect(self.open_requested)
@@ -84,6 +101,21 @@ class StartPage(QScrollArea):
         self._columns = 0
         self._lay_out()
         self.set_recent(())
+        self.show_project("", "", "")
+
+    @property
+    def first_button(self) -> QPushButton:
+        """Return what the keyboard goes to."""
+        return self.open_button if self.go_on_button.isHidden() else self.go_on_button
+
+    def show_project(self, title: str, sentence: str, button: str) -> None:
+        """Lead to the slides of a project; without a title there is none.
+
+        `button` asks for the next of them, or for slides; "" hides it.
+        """
+        self.heading.setText(title or "Open a slide")
+        self.sentence.setText(sentence or "Drop slides or a folder of slides here, or choose:")
+        show_or_hide(self.go_on_button, button)
 
     def set_recent(self, paths: Sequence[Path]) -> None:
         """List the slides opened last."""
@@ -108,21 +140,14 @@ class StartPage(QScrollArea):
         return button
 
     def _lay_out(self) -> None:
-        heading = _title("Open a slide", self)
-        font = heading.font()
-        font.setPixelSize(round(self.fontInfo().pixelSize() * 1.6))
-        heading.setFont(font)
-        sentence = QLabel("Drop slides or a folder of slides here, or choose:", self)
-        sentence.setWordWrap(True)
-        sentence.setProperty("dim", True)
         tours = _title("New here? Two minutes each, on the sample slide", self)
         column = QWidget(self)
         column.setMaximumWidth(_WIDTH_PX)
         layout = QVBoxLayout(column)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
-        layout.addWidget(heading)
-        layout.addWidget(sentence)
+        for part in (self.heading, self.sentence, self.go_on_button):
+            layout.addWidget(part)
         layout.addLayout(self._buttons)
         layout.addSpacing(14)
         layout.addWidget(self.recent_title)
