@@ -183,6 +183,12 @@ DICOM_HEADER_BYTES = Limit(
     "{name} has a header of more than {most} bytes, which no slide needs; it is damaged, so copy "
     "it again from where it came.",
 )
+DICOM_PLAIN_BYTES = Limit(
+    IMAGE_BYTES.most,
+    "{name} is a DICOM slide in deflated or big-endian form, which is held in memory to be read, "
+    "and is too large for that with the others of its series (max. {most} bytes): write it as "
+    "Explicit VR Little Endian, for example with DCMTK's `dcmconv +te IN OUT`",
+)
 DICOM_FRAGMENTS = Limit(
     4 << 20,
     "{name} has pixels of more than {most} pieces, which no slide needs; it is damaged, so copy "

@@ -8,7 +8,7 @@ import msgspec
 
 from viewer.plain_text import shown_line
 from viewer.slides.dicom.first_frame import misleads_openslide
-from viewer.slides.dicom.header import UNREAD_SYNTAXES, dicom_header
+from viewer.slides.dicom.header import dicom_header
 from viewer.slides.errors import IncompleteSlideError, UnsupportedSlideError, check_image
 from viewer.slides.files.companions import check_no_pipes
 from viewer.slides.level_places import has_one_step
@@ -184,9 +184,6 @@ def chosen_series(
         )
     series = series_in(folder)
     slides = [each for each in series if each.volumes]
-    unread = next((each for found in series for each in found.files if each[1].is_unread), None)
-    if not slides and unread is not None:
-        raise UnsupportedSlideError(folder, _unread(*unread))
     if not slides:
         roles = sorted({header.role for each in series for _, header in each.files})
         raise IncompleteSlideError(
@@ -224,8 +221,6 @@ def checked_series(path: Path) -> DicomSeries | None:
     if not own.is_whole_slide:
         raise UnsupportedSlideError(path, _no_slide(path, own))
     check_no_pipes(path, path.parent.iterdir())
-    if own.is_unread:
-        raise UnsupportedSlideError(path, _unread(path, own))
     series = next((each for each in series_in(path.parent) if each.uid == own.series), None)
     files = [] if series is None else [header for _, header in series.files]
     if not own.is_volume and not any(header.is_volume for header in files):
@@ -245,15 +240,6 @@ def _no_slide(path: Path, header: DicomHeader) -> str:
         f" of the modality {shown_line(header.modality[:_CODE_LETTERS])}" if header.modality else ""
     )
     return f"{path.name} is a DICOM file{of} and no whole-slide image; choose a file of a slide."
-
-
-def _unread(path: Path, header: DicomHeader) -> str:
-    kind = UNREAD_SYNTAXES[header.transfer_syntax]
-    return (
-        f"{path.name} is a DICOM slide in {kind} (transfer syntax {header.transfer_syntax}), which "
-        "cannot be read: write it as Explicit VR Little Endian, for example with DCMTK's "
-        "`dcmconv +te IN OUT`."
-    )
 
 
 def _check_parts(path: Path, files: Iterable[DicomHeader]) -> None:

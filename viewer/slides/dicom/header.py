@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from viewer.limits import open_regular
+from viewer.slides.dicom.plain_form import LONG, REWRITTEN, plain_form
 
 if TYPE_CHECKING:
     from mmap import mmap
@@ -21,21 +22,14 @@ HEADER_BYTES = 1 << 16
 """So much of a file holds what is asked of its header here."""
 
 _PREAMBLE_BYTES, _MAGIC = 128, b"DICM"
-_IMPLICIT, _BIG, _DEFLATED = (f"1.2.840.10008.1.2{end}".encode() for end in ("", ".2", ".1.99"))
-UNREAD_SYNTAXES = {
-    _BIG.decode(): "Explicit VR Big Endian",
-    _DEFLATED.decode(): "Deflated Explicit VR Little Endian",
-}
-"""Transfer syntaxes in which not even the header can be read here."""
+_IMPLICIT = b"1.2.840.10008.1.2"
 WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
-_LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR",
-                   b"UT", b"UV"))  # fmt: skip
-"""Value representations whose lengths have four bytes."""
 _UNDEFINED = 0xFFFFFFFF
 _DELIMITERS, _ITEM, _END_OF_SEQUENCE = 0xFFFE, 0xE000, 0xE0DD
 _ITEM_TAG = struct.pack("<HH", _DELIMITERS, _ITEM)
 _META, _META_BYTES = 2, 1 << 12
 _PIXELS = 0x7FE00010
+_PLAIN_HEADER_BYTES = 1 << 20
 TRANSFER_SYNTAX = 0x00020010
 SAMPLES, PHOTOMETRIC, PLANAR, BITS_STORED = 0x00280002, 0x00280004, 0x00280006, 0x00280101
 
@@ -83,11 +77,6 @@ class DicomHeader(msgspec.Struct, frozen=True):
     bits_stored: int
     high_bit: int
     is_signed: bool
-
-    @property
-    def is_unread(self) -> bool:
-        """Return whether what follows the transfer syntax cannot be read."""
-        return self.transfer_syntax in UNREAD_SYNTAXES
 
     @property
     def is_volume(self) -> bool:
@@ -154,17 +143,22 @@ class Element(NamedTuple):
 
 
 def elements(data: bytes) -> dict[int, Element]:
-    """Return the elements of a file that begins with `data`, but those in sequences, by tag."""
+    """Return the elements of a file that begins with `data`, but those in sequences, by tag.
+
+    Of one in a form that is rewritten, the places are those in its plain form.
+    """
     values: dict[int, Element] = {}
     at, depth, is_implicit = _PREAMBLE_BYTES + len(_MAGIC), 0, False
     is_meta = True
     while at + 8 <= len(data):
         group, element = struct.unpack_from("<HH", data, at)
         tag = group << 16 | element
-        if is_meta and group != 2:
+        if is_meta and group != _META:
             is_meta, syntax = False, _syntax(values)
-            if syntax in (_BIG, _DEFLATED):
-                break
+            if syntax.decode("ascii", "replace") in REWRITTEN:
+                most_bytes = max(len(data), _PLAIN_HEADER_BYTES)
+                data = bytes(plain_form(data, at, syntax.decode(), most_bytes))
+                continue
             is_implicit = syntax == _IMPLICIT
         if tag == _PIXELS:
             break
@@ -188,12 +182,18 @@ def elements(data: bytes) -> dict[int, Element]:
     return values
 
 
-def header_elements(data: bytes | mmap, most: int) -> int:
+def dataset_place(data: bytes) -> int:
+    """Return where the elements after the meta header of a file that begins with `data` begin."""
+    found = elements(data).items()
+    return max(each.at + len(each.value) for tag, each in found if tag >> 16 == _META)
+
+
+def header_elements(data: bytes | bytearray | mmap, most: int) -> int:
     """Return how many elements and items stand before the pixels, in sequences too.
 
     Counted up to one more than `most`. In `data`, of a whole file, what is no element ends it.
     """
-    is_implicit = _syntax(elements(data[:_META_BYTES])) == _IMPLICIT
+    is_implicit = _syntax(elements(bytes(data[:_META_BYTES]))) == _IMPLICIT
     at, depth, inside_until, count = _PREAMBLE_BYTES + len(_MAGIC), 0, 0, 0
     while at + 8 <= len(data) and count <= most:
         group, element = struct.unpack_from("<HH", data, at)
@@ -220,12 +220,12 @@ def _syntax(values: dict[int, Element]) -> bytes:
     return found.value.rstrip(b"\0 ") if found else b""
 
 
-def _value_of(data: bytes | mmap, at: int, is_implicit: bool) -> tuple[int, int]:
+def _value_of(data: bytes | bytearray | mmap, at: int, is_implicit: bool) -> tuple[int, int]:
     """Return where the value of the element at `at` begins, and its length."""
-    kind = data[at + 4 : at + 6]
+    kind = bytes(data[at + 4 : at + 6])
     if is_implicit or not re.fullmatch(rb"[A-Z]{2}", kind):
         return at + 8, struct.unpack_from("<I", data, at + 4)[0]
-    if kind not in _LONG:
+    if kind not in LONG:
         return at + 8, struct.unpack_from("<H", data, at + 6)[0]
     if at + 12 > len(data):
         return len(data), 0

@@ -14,17 +14,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from viewer.limits import DICOM_ELEMENTS, open_regular
+from viewer.limits import (
+    DICOM_ELEMENTS,
+    DICOM_PLAIN_BYTES,
+    UNPACKED_RATIO,
+    LimitError,
+    open_regular,
+)
 from viewer.slides.dicom.header import (
     BITS_STORED,
     PHOTOMETRIC,
     PLANAR,
     SAMPLES,
     TRANSFER_SYNTAX,
+    dataset_place,
     dicom_header,
     elements,
     header_elements,
 )
+from viewer.slides.dicom.plain_form import REWRITTEN, plain_form
 from viewer.slides.readers.dicom.frames import (
     DEFLATED_FRAMES,
     HALF_CHROMA,
@@ -43,6 +51,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from _typeshed import WriteableBuffer
+
     from viewer.slides.dicom.header import DicomHeader
 
 _LOOKUP_HEADER_BYTES = 1 << 20
@@ -51,17 +61,30 @@ _DESCRIPTORS = (0x00281101, 0x00281102, 0x00281103)
 _TABLES = (0x00281201, 0x00281202, 0x00281203)
 _TAKEN_FOR = {JPEG_XL_OF_JPEG: JPEG_XL, HTJ2K_BY_RESOLUTION: HTJ2K, DEFLATED_FRAMES: RLE}
 """Transfer syntaxes that wsidicom does not take, and those that it takes in their place."""
+_UNQUESTIONED_BYTES = 64 << 20
+"""What a deflated file may unpack to, however small it is."""
 _UNREAD_YCBCR = frozenset(("YBR_PARTIAL_422", "YBR_PARTIAL_420"))
 
 
 def open_files(files: Iterable[tuple[Path, DicomHeader]]) -> Any:
-    """Return a slide of wsidicom; may raise any error of it."""
+    """Return a slide of wsidicom; may raise any error of it.
+
+    Raises
+    ------
+    LimitError
+        A file holds more than can be read.
+    """
     from wsidicom.file import WsiDicomFileSource
     from wsidicom.file.io import WsiDicomReadIO
     from wsidicom.paths import as_upath
 
-    opened = [_RetaggedFile(path, header) for path, header in files]
+    opened: list[_RetaggedFile] = []
+    room_bytes = DICOM_PLAIN_BYTES.most
     try:
+        for path, header in files:
+            raw = _raw_file(path, header, room_bytes)
+            room_bytes -= len(raw.data) if isinstance(raw, _PlainFile) else 0
+            opened.append(_RetaggedFile(raw, path, header))
         streams = [WsiDicomReadIO(each, as_upath(each.name)) for each in opened]
         return slide_of(WsiDicomFileSource(streams))
     except BaseException:
@@ -151,11 +174,60 @@ def _palette(path: Path) -> tuple[np.ndarray, int]:
     return np.stack(columns, axis=-1), first
 
 
+def _raw_file(path: Path, header: DicomHeader, room_bytes: int) -> io.RawIOBase:
+    """Return a file to read, in memory where its form has to be rewritten. Raises LimitError."""
+    if header.transfer_syntax not in REWRITTEN:
+        check_elements(path)
+        return io.FileIO(path)
+    with open_regular(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        begin = dataset_place(data[:_LOOKUP_HEADER_BYTES])
+        sound_bytes = max(_UNQUESTIONED_BYTES, UNPACKED_RATIO.most * len(data))
+        most_bytes = min(room_bytes, sound_bytes)
+        plain = plain_form(data, begin, header.transfer_syntax, most_bytes + 1)
+        if len(plain) > sound_bytes:
+            UNPACKED_RATIO.check(len(plain) / len(data), path.name)
+    if len(plain) > room_bytes:
+        raise LimitError(DICOM_PLAIN_BYTES.sentence(path.name))
+    DICOM_ELEMENTS.check(header_elements(plain, DICOM_ELEMENTS.most), path.name)
+    return _PlainFile(path, plain)
+
+
+class _PlainFile(io.RawIOBase):
+    """A file that lies in memory."""
+
+    def __init__(self, path: Path, data: bytearray) -> None:
+        super().__init__()
+        self.name = path
+        self.data = data
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self.data)}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        room = memoryview(buffer)
+        part = memoryview(self.data)[self._at : self._at + len(room)]
+        room[: len(part)] = part
+        self._at += len(part)
+        return len(part)
+
+
 class _RetaggedFile(io.BufferedReader):
     """A file with tags that wsidicom accepts, of the same lengths as its own."""
 
-    def __init__(self, path: Path, header: DicomHeader) -> None:
-        super().__init__(io.FileIO(path))
+    def __init__(self, raw: io.RawIOBase, path: Path, header: DicomHeader) -> None:
+        super().__init__(raw)
         self._changed: list[tuple[int, bytes]] = []
         with open_regular(path) as file:
             found = elements(file.read(_LOOKUP_HEADER_BYTES))

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
+from viewer.slides.dicom.plain_form import REWRITTEN
 from viewer.slides.readers.coded_size import check_coded_size, sample_bits
 from viewer.slides.readers.jpeg_2000.code import jpeg2k_decode
 from viewer.slides.readers.jpeg_header import is_ycbcr, read_jpeg_header
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ROOT = "1.2.840.10008.1.2"
-NATIVE = frozenset((_ROOT, f"{_ROOT}.1"))
+NATIVE = REWRITTEN.union((_ROOT, f"{_ROOT}.1"))
 RLE = f"{_ROOT}.5"
 DEFLATED_FRAMES = f"{_ROOT}.8.1"
 WITHOUT_CODEC = NATIVE | {DEFLATED_FRAMES}

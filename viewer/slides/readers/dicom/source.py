@@ -17,7 +17,6 @@ from viewer.slides.dicom.folder import OPENSLIDE_READS, checked_series
 from viewer.slides.errors import DamagedSlideError, UnsupportedSlideError, check_image
 from viewer.slides.level_places import LEVELS_LEFT_OUT, has_one_step, is_over
 from viewer.slides.readers.dicom.files import (
-    check_elements,
     frame_format,
     open_files,
     unread_pixels,
@@ -41,11 +40,11 @@ _log = logging.getLogger(__name__)
 _WSIDICOM_READS = OPENSLIDE_READS.union(
     f"1.2.840.10008.1.2{end}"
     for end in (
-        "", ".5", ".4.51", ".4.57", ".4.70", ".4.80", ".4.81", ".4.110", ".4.111", ".4.112",
-        ".4.201", ".4.202", ".4.203", ".8.1",
+        "", ".1.99", ".2", ".5", ".4.51", ".4.57", ".4.70", ".4.80", ".4.81", ".4.110", ".4.111",
+        ".4.112", ".4.201", ".4.202", ".4.203", ".8.1",
     )
 )  # fmt: skip
-"""Also implicit little endian, run lengths, deflated frames, the JPEG family and JPEG XL."""
+"""Also other forms of the header, run lengths, deflated frames, the JPEG family and JPEG XL."""
 
 
 def open_dicom(path: Path, image: int | None = None) -> PlanesSource | None:
@@ -76,19 +75,16 @@ def open_dicom(path: Path, image: int | None = None) -> PlanesSource | None:
             )
     need("wsidicom", "dicom", path, "a DICOM slide of a kind that OpenSlide does not read")
     try:
-        for file, _ in found.files:
-            check_elements(file)
         slide = open_files(found.files)
         _check_files(path, found.files, slide)
         base: Any = slide.pyramid.get(min(slide.pyramid.pyramid_indices))
         instances: list[Any] = list(base.instances.values())
-        files = [each.image_data.files[0] for each in instances]
-        described = [found for file in files for found in _optical_paths(file)]
+        described = [found for each in instances for found in _optical_paths(each.image_data)]
         return source_of_slide(path, slide, described, _format_of_file)
     except (OSError, UnsupportedSlideError, DamagedSlideError):
         raise
     except LimitError as error:
-        raise UnsupportedSlideError(path, f"{error}.") from error
+        raise UnsupportedSlideError(path, f"{str(error).removesuffix('.')}.") from error
     except Exception as error:  # a damaged file can make a parser fail in any way
         _log.info("%s cannot be read through wsidicom (%r)", path, error)
         if type(error).__name__ == "WsiDicomNoResolutionError":
@@ -234,11 +230,14 @@ class OpticalPath(msgspec.Struct, frozen=True):
     objective_power: float | None
 
 
-def _optical_paths(file: object) -> list[OpticalPath]:
-    """Return what a file says of its channels."""
+def _optical_paths(data: Any) -> list[OpticalPath]:
+    """Return what the first file of image data of wsidicom says of its channels."""
     from viewer.typed.pydicom import header_in
 
-    return optical_paths_of(header_in(Path(str(file))))
+    opened = data._get_reader(0)._stream
+    with opened.exclusive():
+        opened.seek(0)
+        return optical_paths_of(header_in(opened.stream))
 
 
 def optical_paths_of(dataset: Dataset) -> list[OpticalPath]:
