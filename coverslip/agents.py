@@ -43,7 +43,7 @@ def run_agent(
         The slide cannot be opened or read.
     """
     from viewer.agents.actions import Task
-    from viewer.agents.client import Spending
+    from viewer.agents.chat.client import Spending
     from viewer.agents.policy_choice import PolicyChoice
     from viewer.agents.reading import ReadingOptions, read_slide
     from viewer.slides.remote.address import slide_path

@@ -23,7 +23,7 @@ from recording_steps import HEADER, wait_until
 from session_lines import read_exchanges
 
 from viewer.agents.benchmark.results import Result, ResultsFile, RunAbout
-from viewer.agents.conversation import PictureEncoder, Turn
+from viewer.agents.chat.conversation import PictureEncoder, Turn
 from viewer.agents.endpoint import Endpoint
 from viewer.agents.exchanges import EXCHANGES_FILE, ExchangeLog
 from viewer.annotations.annotation import Annotation

@@ -14,10 +14,11 @@ from session_lines import read_exchanges
 from test_client import MEASURE, QUESTION, client
 
 from viewer.agents.actions import Task
-from viewer.agents.calls_in_text import calls_of
+from viewer.agents.chat.calls_in_text import calls_of
+from viewer.agents.chat.client import Client
+from viewer.agents.chat.conversation import Turn
+from viewer.agents.chat.thoughts import without_thoughts
 from viewer.agents.choices import choice_in_text, choice_of
-from viewer.agents.client import Client
-from viewer.agents.conversation import Turn
 from viewer.agents.endpoint import Endpoint
 from viewer.agents.errors import (
     AgentError,
@@ -28,7 +29,6 @@ from viewer.agents.errors import (
 )
 from viewer.agents.permission import Permission
 from viewer.agents.policies.answers import RegionAnswer, final_answer, json_answer
-from viewer.agents.thoughts import without_thoughts
 
 YES_NO = Task("Is there tumor?", ("Yes", "No"))
 LOOK = {"x0": 500, "y0": 600, "x1": 1000, "y1": 900}
@@ -37,7 +37,7 @@ EVENTS = "text/event-stream"
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("viewer.agents.client._FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr("viewer.agents.chat.client._FIRST_PAUSE_S", 0.02)
 
 
 @pytest.mark.parametrize(

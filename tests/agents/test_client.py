@@ -31,11 +31,12 @@ from model_server import (
 from PIL import Image
 from session_lines import read_exchanges
 
-from viewer.agents import keys as keys_module
 from viewer.agents.canceling import AgentCancelledError, Cancel
-from viewer.agents.client import Client
-from viewer.agents.connection import authorities_for
-from viewer.agents.conversation import LEFT_OUT, Picture, Reply, Tool, Turn, data_field
+from viewer.agents.chat import keys as keys_module
+from viewer.agents.chat.client import Client
+from viewer.agents.chat.connection import authorities_for
+from viewer.agents.chat.conversation import LEFT_OUT, Picture, Reply, Tool, Turn, data_field
+from viewer.agents.chat.keys import NO_KEYRING, Keys
 from viewer.agents.endpoint import Endpoint, load_endpoint, save_endpoint
 from viewer.agents.errors import (
     AgentError,
@@ -45,7 +46,6 @@ from viewer.agents.errors import (
     RefusedError,
 )
 from viewer.agents.exchanges import EXCHANGES_FILE, ExchangeLog
-from viewer.agents.keys import NO_KEYRING, Keys
 from viewer.agents.permission import Permission, PermissionBook, what_will_be_sent
 
 KEY = "sk-very-secret-0123456789"
@@ -67,7 +67,7 @@ def client(server: ModelServer, log: Path | None = None, **changes: object) -> C
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("viewer.agents.client._FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr("viewer.agents.chat.client._FIRST_PAUSE_S", 0.02)
 
 
 @pytest.mark.parametrize("streams", [True, False])

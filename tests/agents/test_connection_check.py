@@ -6,7 +6,7 @@ import pytest
 from model_server import Answer, Fail, Say, model_server, pictures_of
 
 from viewer.agents.canceling import Cancel
-from viewer.agents.connection_check import check_connection
+from viewer.agents.chat.connection_check import check_connection
 from viewer.agents.endpoint import Endpoint
 
 

@@ -11,7 +11,7 @@ from session_lines import read_exchanges
 from test_export import read_slide
 
 from viewer.agents.canceling import Cancel
-from viewer.agents.client import Client
+from viewer.agents.chat.client import Client
 from viewer.agents.drafting import DRAFTING_FOLDER, ModelDrafter
 from viewer.agents.endpoint import Endpoint
 from viewer.agents.exchanges import ExchangeLog

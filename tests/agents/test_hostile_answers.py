@@ -15,10 +15,10 @@ from model_server import Answer, Endless, Fail, ModelServer, Raw, Say, model_ser
 from private_text import PRIVATE, secret
 
 from viewer.agents.canceling import Cancel
-from viewer.agents.connection import Connection, chat
+from viewer.agents.chat.connection import Connection, chat
+from viewer.agents.chat.model_server import ChatRequest, TryAgainError
 from viewer.agents.endpoint import Endpoint
 from viewer.agents.errors import RefusedError
-from viewer.agents.model_server import ChatRequest, TryAgainError
 from viewer.processes.helper_entry import TaskContext
 
 __all__ = ["secret"]

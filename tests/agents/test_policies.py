@@ -34,7 +34,7 @@ TASK = Task("Is there tumor?", ("Yes", "No"))
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("viewer.agents.client._FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr("viewer.agents.chat.client._FIRST_PAUSE_S", 0.02)
 
 
 def walk(

@@ -44,7 +44,7 @@ broken = "little_policies:Nothing"
 _POLICIES = '''
 import os, socket
 from viewer.agents.actions import Annotate, Answer, Bookmark, CallTool, GoTo, Note
-from viewer.agents.conversation import Picture, Turn
+from viewer.agents.chat.conversation import Picture, Turn
 from viewer.agents.errors import AgentError
 from viewer.agents.findings import Claim
 from viewer.geometry import Box

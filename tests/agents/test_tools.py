@@ -14,7 +14,7 @@ from shapely.geometry import box as shapely_box
 from viewer.agents.actions import Answer, Task
 from viewer.agents.agent_events import AgentState, Moved
 from viewer.agents.canceling import AgentCancelledError, Cancel
-from viewer.agents.conversation import data_field
+from viewer.agents.chat.conversation import data_field
 from viewer.agents.errors import ToolError
 from viewer.agents.findings import Claim, Visit
 from viewer.agents.grounding import grounded, references_in

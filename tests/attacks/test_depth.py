@@ -13,8 +13,8 @@ import msgspec
 import pytest
 from measured_runs import REPOSITORY
 
-from viewer.agents.calls_in_text import calls_of
-from viewer.agents.conversation import Reply
+from viewer.agents.chat.calls_in_text import calls_of
+from viewer.agents.chat.conversation import Reply
 from viewer.agents.report_template import load_template
 from viewer.annotations.palette import read_palette
 from viewer.errors import CoverslipError

@@ -15,7 +15,7 @@ from bombs import endless
 from cli_steps import coverslip
 from measured_runs import REPOSITORY
 
-from viewer.agents.conversation import PictureEncoder, Turn
+from viewer.agents.chat.conversation import PictureEncoder, Turn
 from viewer.agents.endpoint import Endpoint
 from viewer.agents.exchanges import EXCHANGES_FILE, ExchangeLog
 from viewer.annotations.masks.mask_legend import legend_beside, legend_path

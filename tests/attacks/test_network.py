@@ -163,7 +163,7 @@ def test_only_the_helper_imports_network_libraries() -> None:
         if opens_network_sockets(tree):
             opening.add(place)
     helper_tasks = {
-        "viewer/agents/connection.py",
+        "viewer/agents/chat/connection.py",
         "viewer/inference/models/encoder_download.py",
         "viewer/inference/models/hub_files.py",
         "viewer/inference/models/zoo_download.py",

@@ -17,11 +17,11 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from viewer import policy as policy_module
-from viewer.agents.client import Client
-from viewer.agents.conversation import Turn
+from viewer.agents.chat.client import Client
+from viewer.agents.chat.conversation import Turn
+from viewer.agents.chat.keys import Keys
 from viewer.agents.endpoint import Endpoint
 from viewer.agents.errors import AgentError, NotPermittedError
-from viewer.agents.keys import Keys
 from viewer.agents.permission import Permission, PermissionBook
 from viewer.audit_log import sent_detail, trail
 from viewer.egress import EgressError, check_egress

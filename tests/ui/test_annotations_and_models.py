@@ -33,9 +33,9 @@ from viewer.recording.events import AnnotationChanged, AnyEvent, Bookmarked
 from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.annotations.simple_dialogs import CountDialog
 from viewer.ui.main_window import MainWindow
-from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 from viewer.ui.overlays.overlay import Overlay
 from viewer.ui.overlays.overlay_run import OverlayRun
+from viewer.ui.overlays.presenters.heatmap import HeatmapPresenter
 
 _PATIENCE_MS = 60_000
 

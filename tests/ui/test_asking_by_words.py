@@ -24,8 +24,8 @@ from viewer.recording.events import AnyEvent, WordsAsked
 from viewer.slides import open_slide
 from viewer.slides.region import read_region
 from viewer.ui.main_window import MainWindow
-from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 from viewer.ui.overlays.overlay import Overlay
+from viewer.ui.overlays.presenters.heatmap import HeatmapPresenter
 
 _PATIENCE_MS = 60_000
 

@@ -13,7 +13,7 @@ from test_foreign_models import _dropped
 from viewer.geometry import Point
 from viewer.overlays.object_map import ObjectMap
 from viewer.ui.main_window import MainWindow
-from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+from viewer.ui.overlays.presenters.heatmap import HeatmapPresenter
 
 _PATIENCE_MS = 60_000
 

@@ -24,9 +24,9 @@ from viewer.geometry import Point
 from viewer.inference.models.model_library import models_folder
 from viewer.overlays.object_map import ObjectMap
 from viewer.ui.main_window import MainWindow
-from viewer.ui.overlays.attention_presenter import AttentionPresenter
-from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 from viewer.ui.overlays.overlay import Overlay
+from viewer.ui.overlays.presenters.attention import AttentionPresenter
+from viewer.ui.overlays.presenters.heatmap import HeatmapPresenter
 
 _PATIENCE_MS = 60_000
 _SIDE = 112 / 0.499

@@ -43,14 +43,14 @@ from viewer.slides import open_slide
 from viewer.slides.calibration import remember_mpp_um
 from viewer.slides.region import read_region
 from viewer.ui.main_window import MainWindow
-from viewer.ui.overlays.attention_presenter import AttentionPresenter
 from viewer.ui.overlays.density import DensityDialog
 from viewer.ui.overlays.exporting import export_run
-from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 from viewer.ui.overlays.object_table_dialog import ObjectTableDialog
-from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 from viewer.ui.overlays.overlay import Overlay
 from viewer.ui.overlays.overlay_run import OverlayRun
+from viewer.ui.overlays.presenters.attention import AttentionPresenter
+from viewer.ui.overlays.presenters.heatmap import HeatmapPresenter
+from viewer.ui.overlays.presenters.objects import ObjectsPresenter
 from viewer.ui.overlays.score_question import ScoreQuestion
 from viewer.ui.overlays.settings_pages import QueryPage
 from viewer.ui.slides.pixel_size_dialog import PixelSizeDialog

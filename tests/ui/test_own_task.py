@@ -27,8 +27,8 @@ from viewer.overlays.result_map import BlockResult, BlockResultError, ResultMap
 from viewer.overlays.result_store import StoreAbout
 from viewer.ui.main_window import MainWindow
 from viewer.ui.overlays.overlay_run import OverlayRun
-from viewer.ui.overlays.presenter import Presented, Presenter
-from viewer.ui.overlays.presenters import PRESENTERS
+from viewer.ui.overlays.presenters.presenter import Presented, Presenter
+from viewer.ui.overlays.presenters.registry import PRESENTERS
 
 _PATIENCE_MS = 60_000
 _PLACE = struct.Struct("<2d")

@@ -14,7 +14,7 @@ from ui_steps import drop, heatmap_page, press
 from viewer.inference.models.model_library import BUNDLED, find_model
 from viewer.ui.figures.shot import Shot, take_shot
 from viewer.ui.main_window import MainWindow
-from viewer.ui.overlays.expected_presenter import ExpectedPicture, ExpectedPresenter
+from viewer.ui.overlays.presenters.expected import ExpectedPicture, ExpectedPresenter
 
 _PATIENCE_MS = 60_000
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.agents.conversation import Picture, Turn
+from viewer.agents.chat.conversation import Picture, Turn
 from viewer.agents.findings import Visit, corners
 from viewer.agents.grounding import Reference, references_in
 from viewer.agents.guides import MARGIN_X_PX, with_guides
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.agents.canceling import Cancel
-    from viewer.agents.client import Client
+    from viewer.agents.chat.client import Client
     from viewer.geometry import Box, Optics
     from viewer.slides.source import SlideSource
 

@@ -9,13 +9,13 @@ import numpy as np
 from PIL import Image
 
 from viewer.agents.canceling import AgentCancelledError
-from viewer.agents.conversation import Picture, Turn
+from viewer.agents.chat.conversation import Picture, Turn
 from viewer.agents.errors import AgentError
 from viewer.recording.review.drafting import DraftAnswer, DraftCancelledError, DraftError
 
 if TYPE_CHECKING:
     from viewer.agents.canceling import Cancel
-    from viewer.agents.client import Client
+    from viewer.agents.chat.client import Client
     from viewer.recording.review.drafting import DraftRequest
 
 DRAFTING_FOLDER = "drafting"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from viewer.agents.conversation import Encoded, PictureEncoder, Reply, Tool, Turn
+    from viewer.agents.chat.conversation import Encoded, PictureEncoder, Reply, Tool, Turn
     from viewer.agents.endpoint import Endpoint
 
 EXCHANGES_FILE = "exchanges.jsonl"

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from viewer.agents.client import Client, Spending
+from viewer.agents.chat.client import Client, Spending
 from viewer.agents.exchanges import ExchangeLog
 from viewer.agents.plugins.plugin_policy import PluginPolicy
 from viewer.agents.policies.baselines import PatchPolicy, ThumbnailPolicy

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from viewer.agents.actions import Policy, Task
     from viewer.agents.agent_events import AgentEvent
-    from viewer.agents.client import Spending
+    from viewer.agents.chat.client import Spending
     from viewer.agents.findings import Finding
     from viewer.agents.loop import Outcome
     from viewer.annotations.annotation import Annotation

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.agents.conversation import Turn, data_field
+from viewer.agents.chat.conversation import Turn, data_field
 from viewer.agents.findings import box_of
 from viewer.agents.policies.answers import json_object
 from viewer.agents.policies.prompts import system_text
@@ -24,8 +24,8 @@ from viewer.measurement_names import with_signs
 from viewer.recording.agent_modes import agent_mode
 
 if TYPE_CHECKING:
-    from viewer.agents.client import Client
-    from viewer.agents.conversation import Reply
+    from viewer.agents.chat.client import Client
+    from viewer.agents.chat.conversation import Reply
     from viewer.agents.loop import Outcome
 
 DRAFT = "Draft for research, not for diagnosis"

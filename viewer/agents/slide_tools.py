@@ -1,7 +1,7 @@
 """What a model may measure on the open slide, and nothing else: no files, no commands.
 
 Arguments come from a model and are checked against types; what a tool gives is plain data. Texts
-of annotations are data too: `viewer.agents.conversation.data_field` fences them before a model
+of annotations are data too: `viewer.agents.chat.conversation.data_field` fences them before a model
 reads them.
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic
 import msgspec
 import numpy as np
 
-from viewer.agents.conversation import Tool
+from viewer.agents.chat.conversation import Tool
 from viewer.agents.errors import MicroscopeError, ToolError
 from viewer.agents.findings import corners
 from viewer.agents.microscope import LEAST_BOX_PX, LEAST_FIELD_PX, on_slide, slide_box

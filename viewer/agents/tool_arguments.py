@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta
 
+from viewer.agents.chat.json_in_text import as_object
 from viewer.agents.errors import ToolError
-from viewer.agents.json_in_text import as_object
 from viewer.geometry import Box
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.untyped import is_mapping, is_sequence

@@ -3,7 +3,7 @@
 One process of our own code, started at first need, that ends with the window. It runs tasks by
 name, many at once:
 
-    call = helper().start("viewer.agents.connection:chat", request)
+    call = helper().start("viewer.agents.chat.connection:chat", request)
     body = call.wait(on_progress)
 
 The functions are named by text, so that asking for one imports nothing of what it needs.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from viewer.agents.chat.json_in_text import objects_in
 from viewer.agents.choices import choice_in_text, plain_words
-from viewer.agents.json_in_text import objects_in
 from viewer.agents.policies.answers import GRADE_KEY
 
 if TYPE_CHECKING:

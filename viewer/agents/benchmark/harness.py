@@ -19,7 +19,7 @@ from viewer.agents.benchmark.overlap import (
 )
 from viewer.agents.benchmark.results import Result, ResultsFile, RunAbout
 from viewer.agents.benchmark.slide_places import SlidePlaces
-from viewer.agents.client import Spending
+from viewer.agents.chat.client import Spending
 from viewer.agents.errors import (
     AgentError,
     BadAnswerError,

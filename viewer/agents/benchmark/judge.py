@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.agents.conversation import Turn, data_field
+from viewer.agents.chat.conversation import Turn, data_field
 from viewer.agents.errors import BadAnswerError
 from viewer.agents.policies.answers import json_object
 from viewer.agents.policies.prompts import system_text
 
 if TYPE_CHECKING:
     from viewer.agents.benchmark.questions import Question
-    from viewer.agents.client import Client
-    from viewer.agents.conversation import Reply
+    from viewer.agents.chat.client import Client
+    from viewer.agents.chat.conversation import Reply
 
 JUDGE_FOLDER = "judge"
 """Beside the results: every exchange with the judge."""

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import shapely
 
-from viewer.agents.json_in_text import objects_in
+from viewer.agents.chat.json_in_text import objects_in
 from viewer.annotations.formats.coco_runs import mask_of_runs
 from viewer.untyped import is_list, is_mapping, is_sequence
 

@@ -10,12 +10,12 @@ import msgspec
 from viewer.agents.actions import Task
 from viewer.agents.benchmark.harness import Judgment
 from viewer.agents.benchmark.question_files import read_rows
+from viewer.agents.chat.conversation import Reply
+from viewer.agents.chat.thoughts import without_thoughts
 from viewer.agents.choices import choice_of
-from viewer.agents.conversation import Reply
 from viewer.agents.errors import AgentError, BadAnswerError
 from viewer.agents.findings import GroundedAnswer
 from viewer.agents.policies.answers import final_answer
-from viewer.agents.thoughts import without_thoughts
 from viewer.untyped import is_list
 
 if TYPE_CHECKING:

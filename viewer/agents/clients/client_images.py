@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.agents.chat.conversation import jpeg_of
 from viewer.agents.clients.client_tools import checked_magnification
-from viewer.agents.conversation import jpeg_of
 from viewer.agents.errors import MicroscopeError, ToolError
 from viewer.agents.guides import MARGIN_X_PX, with_guides
 from viewer.agents.microscope import LEAST_FIELD_PX, on_slide, picture_of, slide_box

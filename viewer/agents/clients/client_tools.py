@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from viewer.agents.conversation import Tool
+from viewer.agents.chat.conversation import Tool
 from viewer.agents.errors import ToolError
 from viewer.agents.policies.answers import (  # noqa: TC001 - msgspec reads the annotations
     ClaimAnswer,

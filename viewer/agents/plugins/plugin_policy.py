@@ -14,7 +14,7 @@ import numpy as np
 
 from viewer.agents.actions import Annotate, Answer, Bookmark, CallTool, GoTo, Note
 from viewer.agents.canceling import AgentCancelledError
-from viewer.agents.conversation import Picture, Turn
+from viewer.agents.chat.conversation import Picture, Turn
 from viewer.agents.errors import AgentError
 from viewer.agents.findings import box_of, corners
 from viewer.agents.microscope import on_slide, picture_of
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from viewer.agents.actions import Action, Observation, Scene, Walk
-    from viewer.agents.client import Client
+    from viewer.agents.chat.client import Client
     from viewer.agents.plugins.plugin_names import PolicyPlugin
     from viewer.processes.channel import Channel
 

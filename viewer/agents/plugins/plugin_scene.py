@@ -25,7 +25,7 @@ from viewer.agents.plugins import plugin_messages as messages
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from viewer.agents.conversation import Turn
+    from viewer.agents.chat.conversation import Turn
     from viewer.geometry import Box
     from viewer.processes.channel import Channel
     from viewer.slides.source import RgbImage

@@ -8,10 +8,10 @@ import msgspec
 from msgspec import Meta
 
 from viewer.agents.actions import Answer
+from viewer.agents.chat.json_in_text import broken_object, objects_in
 from viewer.agents.choices import choice_in_text, choice_of, named_outright
 from viewer.agents.errors import BadAnswerError
 from viewer.agents.findings import Claim, Corners
-from viewer.agents.json_in_text import broken_object, objects_in
 from viewer.prepared_types import prepared
 from viewer.untyped import is_mapping
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.agents.actions import Task
-    from viewer.agents.conversation import Reply
+    from viewer.agents.chat.conversation import Reply
 
 T = TypeVar("T")
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.agents.actions import Answer, GoTo, Note
+from viewer.agents.chat.conversation import Picture, Turn
+from viewer.agents.chat.json_in_text import objects_in
 from viewer.agents.choices import plain_words
-from viewer.agents.conversation import Picture, Turn
 from viewer.agents.errors import AgentError, BadAnswerError, DeclinedError
 from viewer.agents.findings import Claim
-from viewer.agents.json_in_text import objects_in
 from viewer.agents.microscope import picture_of, slide_box
 from viewer.agents.policies.answers import GRADE_KEY, final_answer, objects_or_words
 from viewer.agents.policies.prompts import BASELINE_CHOICE, question_text, system_text
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from viewer.agents.actions import Observation, Scene, Walk
-    from viewer.agents.client import Client
+    from viewer.agents.chat.client import Client
     from viewer.slides.source import SlideSource
 
 THUMBNAIL_PX = 1024

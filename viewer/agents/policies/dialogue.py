@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from viewer.agents.conversation import Picture, Tool, Turn, data_field
+from viewer.agents.chat.conversation import Picture, Tool, Turn, data_field
 from viewer.agents.errors import AgentError
 from viewer.agents.findings import box_of
 from viewer.agents.guides import MARGIN_X_PX, with_guides
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from viewer.agents.actions import Observation, Scene
-    from viewer.agents.client import Client
-    from viewer.agents.conversation import Reply
+    from viewer.agents.chat.client import Client
+    from viewer.agents.chat.conversation import Reply
 
 T = TypeVar("T")
 

@@ -8,10 +8,10 @@ import msgspec
 from msgspec import Meta
 
 from viewer.agents.actions import Action, Annotate, Answer, CallTool, GoTo, Note
-from viewer.agents.calls_in_text import calls_of
-from viewer.agents.conversation import Tool, ToolCall, Turn, data_field
+from viewer.agents.chat.calls_in_text import calls_of
+from viewer.agents.chat.conversation import Tool, ToolCall, Turn, data_field
+from viewer.agents.chat.json_in_text import as_object, broken_object
 from viewer.agents.errors import BadAnswerError, ToolError
-from viewer.agents.json_in_text import as_object, broken_object
 from viewer.agents.policies.answers import (
     FinalAnswer,
     FourNumbers,
@@ -27,8 +27,8 @@ from viewer.geometry import Box
 
 if TYPE_CHECKING:
     from viewer.agents.actions import Observation, Scene, Walk
-    from viewer.agents.client import Client
-    from viewer.agents.conversation import Picture, Reply
+    from viewer.agents.chat.client import Client
+    from viewer.agents.chat.conversation import Picture, Reply
 
 _MOST_CALLS = 8
 """Of one answer."""

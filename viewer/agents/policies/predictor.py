@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.agents.actions import Action, Annotate, Answer, GoTo, Note
-from viewer.agents.conversation import Turn
+from viewer.agents.chat.conversation import Turn
 from viewer.agents.errors import BadAnswerError
 from viewer.agents.microscope import on_slide
 from viewer.agents.policies.answers import RegionAnswer, final_answer, json_answer
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from viewer.agents.actions import Observation, Scene, Walk
-    from viewer.agents.client import Client
-    from viewer.agents.conversation import Picture, Reply
+    from viewer.agents.chat.client import Client
+    from viewer.agents.chat.conversation import Picture, Reply
     from viewer.agents.proposals import Proposer
 
 REGIONS = 5

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from viewer.agents.benchmark.questions import Question
     from viewer.agents.benchmark.results import Result
     from viewer.agents.benchmark.scores import Figure, Scores
-    from viewer.agents.client import Spending
+    from viewer.agents.chat.client import Spending
     from viewer.agents.policy_choice import PolicyChoice
 
 

@@ -149,8 +149,8 @@ def _permission(endpoint: Endpoint, study: str, *, permit: bool) -> Permission:
 
 def _key(endpoint: Endpoint, *, ask: bool) -> str | None:
     """From the keyring, or for this run only from the environment; never shown."""
+    from viewer.agents.chat.keys import Keys
     from viewer.agents.endpoint import check_key
-    from viewer.agents.keys import Keys
 
     keys = Keys()
     if ask:

@@ -39,7 +39,7 @@ from viewer.files.atomic_write import unwritable
 if TYPE_CHECKING:
     from viewer.agents.actions import Task
     from viewer.agents.agent_events import AgentEvent
-    from viewer.agents.client import Spending
+    from viewer.agents.chat.client import Spending
     from viewer.agents.policy_choice import PolicyChoice
     from viewer.agents.reading import ReadingOptions, SlideReading
     from viewer.agents.report_draft import Draft
@@ -96,7 +96,7 @@ def run_agent(
     Exit code 1 where a slide got no answer; the others are read nevertheless.
     """
     from viewer.agents.actions import Task
-    from viewer.agents.client import Spending
+    from viewer.agents.chat.client import Spending
     from viewer.agents.errors import AgentError
     from viewer.agents.report_template import DEFAULT_TEMPLATE, load_template
     from viewer.cohort.slides import named_slides

@@ -98,7 +98,7 @@ class TaskKind:
     tells_where_to_look
         Whether it expects where readers look.
     shows
-        How its answers are painted, by a presenter (`viewer.ui.overlays.presenters`).
+        How its answers are painted, by a presenter (`viewer.ui.overlays.presenters.registry`).
     is_told_by_shape
         Whether the shape of its answers tells all of how they lie.
     explains

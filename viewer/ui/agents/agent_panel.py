@@ -47,7 +47,7 @@ from viewer.ui.widgets import ProgressBar, ScrollColumn, show_or_hide
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from viewer.agents.client import Spending
+    from viewer.agents.chat.client import Spending
     from viewer.agents.findings import GroundedAnswer
     from viewer.geometry import Box
     from viewer.ui.agents.ask_panel import AskPanel

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.agents.asking import FieldAnswer, FieldChat
-    from viewer.agents.client import Client
+    from viewer.agents.chat.client import Client
     from viewer.agents.endpoint import Endpoint
     from viewer.agents.grounding import Reference
     from viewer.geometry import Optics

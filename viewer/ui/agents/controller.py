@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from viewer.agents.actions import Policy, Task
     from viewer.agents.agent_events import AgentEvent
-    from viewer.agents.client import Client
+    from viewer.agents.chat.client import Client
     from viewer.agents.findings import Finding
     from viewer.agents.loop import AgentRun
     from viewer.agents.proposals import Proposer

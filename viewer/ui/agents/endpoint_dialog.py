@@ -19,15 +19,15 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.agents.canceling import Cancel
+from viewer.agents.chat.keys import NO_KEYRING
 from viewer.agents.endpoint import LOOPBACK, Endpoint, check_key
 from viewer.agents.errors import AgentError
-from viewer.agents.keys import NO_KEYRING
 from viewer.egress import EgressError, check_egress
 from viewer.policy import policy
 from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
-    from viewer.agents.keys import Keys
+    from viewer.agents.chat.keys import Keys
 
 _NOTICE = (
     "Any server that speaks the chat completions protocol: Ollama, vLLM or llama.cpp on this "
@@ -159,7 +159,7 @@ class EndpointDialog(QDialog):
         endpoint = self._sound_endpoint()
         if endpoint is None:
             return
-        from viewer.agents.connection_check import check_connection
+        from viewer.agents.chat.connection_check import check_connection
 
         cancel, keys, typed = Cancel(), self._keys, self.key
         self._check = cancel

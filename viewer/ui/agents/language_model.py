@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from viewer.agents.client import Client
-    from viewer.agents.keys import Keys
+    from viewer.agents.chat.client import Client
+    from viewer.agents.chat.keys import Keys
     from viewer.agents.permission import Permission
 
 
@@ -47,7 +47,7 @@ class LanguageModel(QObject):
     """
 
     def __init__(self, window: LanguageModelHost, parent: QObject) -> None:
-        from viewer.agents.client import Spending
+        from viewer.agents.chat.client import Spending
 
         super().__init__(parent)
         self._window = window
@@ -57,7 +57,9 @@ class LanguageModel(QObject):
 
     @cached_property
     def _keys(self) -> Keys:
-        from viewer.agents.keys import Keys  # looks through every installed package for keyrings
+        from viewer.agents.chat.keys import (
+            Keys,  # looks through every installed package for keyrings
+        )
 
         return Keys()
 
@@ -143,7 +145,7 @@ class LanguageModel(QObject):
         open_dialog(dialog)
 
     def _give(self, endpoint: Endpoint, permission: Permission, wish: _Wish) -> None:
-        from viewer.agents.client import Client
+        from viewer.agents.chat.client import Client
         from viewer.recording.session import new_session_id
 
         spending, keys = self.spending, self._keys

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.annotations.toolbox import Toolbox
     from viewer.ui.overlays.controller import OverlaysController
-    from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
     from viewer.ui.overlays.overlay import Overlay
+    from viewer.ui.overlays.presenters.heatmap import HeatmapPresenter
 
 _PAUSE_MS = 200
 _MOST_LIVE = 200

@@ -25,7 +25,7 @@ from viewer.overlays.heatmap import (
 )
 from viewer.slides.calibration import no_pixel_size
 from viewer.ui.figures.legend import Entry, gradient_entries
-from viewer.ui.overlays.expected_presenter import boxes_of, expected_picture
+from viewer.ui.overlays.presenters.expected import boxes_of, expected_picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,10 +9,10 @@ from PySide6.QtCore import QObject, Signal
 from viewer.overlays.patch_mask import place_text
 from viewer.overlays.result_at import ResultAt
 from viewer.plurals import plural
-from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
-from viewer.ui.overlays.objects_presenter import ObjectsPresenter
-from viewer.ui.overlays.presenter import Presented
-from viewer.ui.overlays.presenters import presenter_of
+from viewer.ui.overlays.presenters.heatmap import HeatmapPresenter
+from viewer.ui.overlays.presenters.objects import ObjectsPresenter
+from viewer.ui.overlays.presenters.presenter import Presented
+from viewer.ui.overlays.presenters.registry import presenter_of
 
 if TYPE_CHECKING:
     from viewer.canvas.layer import Layer

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from viewer.ui.overlays.card_state import CardState
     from viewer.ui.overlays.elsewhere_search import ElsewhereSearch
     from viewer.ui.overlays.gallery import GalleryField
-    from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
-    from viewer.ui.overlays.objects_presenter import ObjectsPresenter
     from viewer.ui.overlays.overlay import Overlay
+    from viewer.ui.overlays.presenters.heatmap import HeatmapPresenter
+    from viewer.ui.overlays.presenters.objects import ObjectsPresenter
     from viewer.ui.overlays.word_search import WordSearch
     from viewer.ui.recording.controller import RecordingController
 
@@ -157,7 +157,7 @@ class OverlaySettings(QObject):
                 self._show_objects(shown)
 
     def _show_objects(self, shown: ObjectsPresenter) -> None:
-        from viewer.ui.overlays.objects_presenter import MEASURE_COLORS
+        from viewer.ui.overlays.presenters.objects import MEASURE_COLORS
 
         page, style = self._body.objects, shown.style
         if page is None:
@@ -238,7 +238,7 @@ class OverlaySettings(QObject):
             self._show_marks(shown)
 
     def _show_marks(self, shown: HeatmapPresenter, chosen: str = "") -> None:
-        from viewer.ui.overlays.heatmap_presenter import mark_color
+        from viewer.ui.overlays.presenters.heatmap import mark_color
 
         if (page := self._body.query) is None:
             return

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.overlays.word_vectors import WordVectors
-    from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
     from viewer.ui.overlays.overlay import Overlay
+    from viewer.ui.overlays.presenters.heatmap import HeatmapPresenter
     from viewer.ui.overlays.settings_pages import QueryPage
     from viewer.ui.recording.controller import RecordingController
 

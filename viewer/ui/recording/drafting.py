@@ -17,7 +17,7 @@ from viewer.ui.services import DialogHost, MessageHost, SettingsHost
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from viewer.agents.client import Client, Spending
+    from viewer.agents.chat.client import Client, Spending
     from viewer.ui.agents.language_model import LanguageModel
 
 _log = logging.getLogger(__name__)

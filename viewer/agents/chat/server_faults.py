@@ -8,8 +8,8 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+from viewer.agents.chat.model_server import LONGEST_PAUSE_S, TryAgainError, UnreachableError
 from viewer.agents.errors import MODEL_DIALOG, DeclinedError, RefusedError
-from viewer.agents.model_server import LONGEST_PAUSE_S, TryAgainError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -6,14 +6,14 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from viewer.agents.conversation import ToolCall
-from viewer.agents.json_in_text import as_object, objects_in
+from viewer.agents.chat.conversation import ToolCall
+from viewer.agents.chat.json_in_text import as_object, objects_in
 from viewer.untyped import is_mapping, is_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from viewer.agents.conversation import Reply
+    from viewer.agents.chat.conversation import Reply
 
 _BLOCK = re.compile(
     r"<(tool_?calls?|function_?calls?|\|tool_calls?_begin\|)>(.*?)(?:</\1>|(?=<\1>)|$)",

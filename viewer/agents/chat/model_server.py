@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.agents.canceling import AgentCancelledError
-from viewer.agents.conversation import PictureEncoder, Reply, on_wire, tool_on_wire
+from viewer.agents.chat.conversation import PictureEncoder, Reply, on_wire, tool_on_wire
 from viewer.agents.endpoint import Endpoint  # noqa: TC001 - msgspec reads the annotations
 from viewer.agents.errors import BadAnswerError, DeclinedError, RefusedError
 from viewer.errors import CoverslipError
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from viewer.agents.canceling import Cancel
-    from viewer.agents.conversation import Tool, Turn
+    from viewer.agents.chat.conversation import Tool, Turn
 
-_TASK = "viewer.agents.connection:chat"
+_TASK = "viewer.agents.chat.connection:chat"
 LONGEST_PAUSE_S = 60.0
 
 

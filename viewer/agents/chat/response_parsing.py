@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from viewer.agents.conversation import Reply, ToolCall
+from viewer.agents.chat.conversation import Reply, ToolCall
+from viewer.agents.chat.json_in_text import as_object
+from viewer.agents.chat.thoughts import Spoken, without_thoughts
 from viewer.agents.errors import BadAnswerError, DeclinedError, RefusedError
-from viewer.agents.json_in_text import as_object
-from viewer.agents.thoughts import Spoken, without_thoughts
 from viewer.errors import CoverslipError
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.untyped import is_mapping, is_sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.agents.response_parsing import DamagedAnswerError
+from viewer.agents.chat.response_parsing import DamagedAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

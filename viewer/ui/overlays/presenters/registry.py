@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from viewer.inference.tasks.known import kind_of
 
 if TYPE_CHECKING:
-    from viewer.ui.overlays.presenter import Presented, Presenter
+    from viewer.ui.overlays.presenters.presenter import Presented, Presenter
 
 
 PRESENTERS: dict[str, type[Presenter]] = {}
@@ -16,10 +16,10 @@ PRESENTERS: dict[str, type[Presenter]] = {}
 
 def presenter_of(given: Presented) -> Presenter:
     """Return what shows results on a canvas, by the task that they are of."""
-    from viewer.ui.overlays.attention_presenter import AttentionPresenter
-    from viewer.ui.overlays.expected_presenter import ExpectedPresenter
-    from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
-    from viewer.ui.overlays.objects_presenter import ObjectsPresenter
+    from viewer.ui.overlays.presenters.attention import AttentionPresenter
+    from viewer.ui.overlays.presenters.expected import ExpectedPresenter
+    from viewer.ui.overlays.presenters.heatmap import HeatmapPresenter
+    from viewer.ui.overlays.presenters.objects import ObjectsPresenter
 
     known: dict[str, type[Presenter]] = {
         "objects": ObjectsPresenter,

@@ -28,7 +28,7 @@ from viewer.overlays.legend import LegendRow, patch_rows
 from viewer.overlays.result_at import ResultAt
 from viewer.plurals import plural
 from viewer.ui.background_runner import BackgroundRunner, Task
-from viewer.ui.overlays.presenter import Presenter
+from viewer.ui.overlays.presenters.presenter import Presenter
 from viewer.ui.view.layer_entries import Ramp
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from viewer.geometry import Point
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.slide_prediction import SlidePrediction
-    from viewer.ui.overlays.presenter import Presented
+    from viewer.ui.overlays.presenters.presenter import Presented
 
 _log = logging.getLogger(__name__)
 

@@ -11,14 +11,14 @@ from viewer.overlays.heatmap import Heatmap, HeatmapStyle, attention_heatmap
 from viewer.overlays.legend import LegendRow
 from viewer.plurals import percent, plural
 from viewer.ui.background_runner import BackgroundRunner
-from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+from viewer.ui.overlays.presenters.heatmap import HeatmapPresenter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.slide_prediction import SlidePrediction
-    from viewer.ui.overlays.presenter import Presented
+    from viewer.ui.overlays.presenters.presenter import Presented
 
 _log = logging.getLogger(__name__)
 

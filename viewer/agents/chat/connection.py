@@ -1,6 +1,6 @@
 """One request to a model's server, and what went wrong with it, if anything.
 
-Runs in the helper process; others ask through `viewer.agents.model_server`.
+Runs in the helper process; others ask through `viewer.agents.chat.model_server`.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import openai
 from msgspec.structs import replace
 
 from viewer.agents.canceling import AgentCancelledError, Cancel
-from viewer.agents.errors import BadAnswerError, DeclinedError, RefusedError
-from viewer.agents.event_stream import EventReader, is_event_stream, whole_body
-from viewer.agents.model_server import ChatRequest, TryAgainError
-from viewer.agents.response_parsing import DamagedAnswerError, StreamedReply, server_words
-from viewer.agents.server_faults import (
+from viewer.agents.chat.event_stream import EventReader, is_event_stream, whole_body
+from viewer.agents.chat.model_server import ChatRequest, TryAgainError
+from viewer.agents.chat.response_parsing import DamagedAnswerError, StreamedReply, server_words
+from viewer.agents.chat.server_faults import (
     connection_fault,
     refused_option,
     status_fault,
     web_page_fault,
 )
-from viewer.agents.tools_as_text import with_tools_as_text
+from viewer.agents.chat.tools_as_text import with_tools_as_text
+from viewer.agents.errors import BadAnswerError, DeclinedError, RefusedError
 from viewer.egress import EgressError, check_egress
 from viewer.errors import CoverslipError
 from viewer.prepared_types import DECODE_ERRORS, prepared
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from openai import AsyncAPIResponse
     from openai.types.chat import ChatCompletion
 
-    from viewer.agents.conversation import Reply
+    from viewer.agents.chat.conversation import Reply
     from viewer.agents.endpoint import Endpoint
     from viewer.processes.helper_entry import TaskContext
 

@@ -19,7 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 from viewer.agents.canceling import Cancel
-from viewer.agents.conversation import (
+from viewer.agents.chat.conversation import (
     PictureEncoder,
     Reply,
     Turn,
@@ -27,6 +27,12 @@ from viewer.agents.conversation import (
     merged,
     text_tokens,
     within_pictures,
+)
+from viewer.agents.chat.model_server import (
+    LONGEST_PAUSE_S,
+    ModelServer,
+    TryAgainError,
+    UnreachableError,
 )
 from viewer.agents.endpoint import check_key
 from viewer.agents.errors import (
@@ -36,12 +42,6 @@ from viewer.agents.errors import (
     EndpointError,
     LimitError,
 )
-from viewer.agents.model_server import (
-    LONGEST_PAUSE_S,
-    ModelServer,
-    TryAgainError,
-    UnreachableError,
-)
 from viewer.agents.permission import check_permitted
 from viewer.audit_log import sent_detail, trail
 from viewer.errors import reason_of
@@ -49,7 +49,7 @@ from viewer.errors import reason_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from viewer.agents.conversation import Tool
+    from viewer.agents.chat.conversation import Tool
     from viewer.agents.endpoint import Endpoint
     from viewer.agents.exchanges import ExchangeLog
     from viewer.agents.permission import Permission

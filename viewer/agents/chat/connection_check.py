@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from viewer.agents.conversation import Picture, PictureEncoder, Tool, Turn
+from viewer.agents.chat.conversation import Picture, PictureEncoder, Tool, Turn
+from viewer.agents.chat.model_server import ModelServer, TryAgainError
 from viewer.agents.endpoint import check_key
 from viewer.agents.errors import (
     MODEL_DIALOG,
@@ -17,7 +18,6 @@ from viewer.agents.errors import (
     EndpointError,
     RefusedError,
 )
-from viewer.agents.model_server import ModelServer, TryAgainError
 from viewer.audit_log import trail
 from viewer.egress import EgressError, check_egress
 

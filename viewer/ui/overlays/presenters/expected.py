@@ -12,7 +12,7 @@ from viewer.colors import BAND_COLORS, UNKNOWN_COLOR
 from viewer.overlays.heatmap import Heatmap, HeatmapStyle, expected_heatmap
 from viewer.overlays.legend import LegendRow
 from viewer.plurals import percent
-from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+from viewer.ui.overlays.presenters.heatmap import HeatmapPresenter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from viewer.geometry import Box
     from viewer.inference.models.bundle import ModelBundle
     from viewer.overlays.patch_feature_map import PatchFeatureMap
-    from viewer.ui.overlays.presenter import Presented
+    from viewer.ui.overlays.presenters.presenter import Presented
 
 _log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from viewer.overlays.legend import LegendRow, object_rows
 from viewer.overlays.object_style import STEPS, ObjectStyle
 from viewer.overlays.objects import UNLIKE
 from viewer.overlays.result_at import ResultAt
-from viewer.ui.overlays.presenter import Presenter
+from viewer.ui.overlays.presenters.presenter import Presenter
 from viewer.ui.view.layer_entries import Ramp
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from viewer.geometry import Point
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.objects import Objects
-    from viewer.ui.overlays.presenter import Presented
+    from viewer.ui.overlays.presenters.presenter import Presented
 
 # The low end of the map is as dark as nuclei are.
 MEASURE_COLORS = gradient("viridis", STEPS, 0.35)

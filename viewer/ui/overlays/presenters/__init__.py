@@ -1,0 +1,1 @@
+"""What shows the results of a task on the canvas, a presenter a kind of result."""
