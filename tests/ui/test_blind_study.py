@@ -168,6 +168,8 @@ def test_two_readers_read_blind_and_the_owner_opens_compares_and_merges(
     # The owner sees all of it.
     notice = owner.projects.slides.header.stage
     qtbot.waitUntil(lambda: "nothing is hidden from you" in notice.text(), timeout=20_000)
+    owner.commands["project.end_stage"].trigger()
+    assert owner.status.currentMessage().startswith("You own this study")
     show_slide(owner, study / "S23-1234 A1 HE.svs", qtbot)
     qtbot.waitUntil(lambda: owner.annotations.active_sets is not None, timeout=20_000)
     sets = owner.annotations.active_sets

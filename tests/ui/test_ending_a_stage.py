@@ -7,7 +7,7 @@ from pathlib import Path
 
 from project_steps import make_slide
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QMainWindow, QMessageBox
 from pytestqt.qtbot import QtBot
 from ui_steps import open_dialog, show_slide
 
@@ -18,6 +18,7 @@ from viewer.studies.project import Project
 from viewer.studies.project_file import create_project
 from viewer.studies.stages import Stage
 from viewer.ui.main_window import MainWindow
+from viewer.ui.projects.stages_dialog import StagesDialog
 
 
 def test_enter_ends_no_stage(
@@ -49,6 +50,44 @@ def test_enter_ends_no_stage(
     button = next(each for each in box.buttons() if "End" in each.text())
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: "Second" in study.stage_text)
+
+
+def test_a_reader_without_a_stage_is_told_so_and_what_an_export_leaves_out(
+    make_window: Callable[[Settings], MainWindow], tmp_path: Path, qtbot: QtBot
+) -> None:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    stages = (Stage(name="First", readers=("A",)),)
+    create_project(folder, Project(title="Study", stages=stages, owner_key="00" * 32))
+    window = make_window(Settings(reader="C"))
+    with qtbot.waitSignal(window.projects.opened.switched):
+        window.open_paths([folder])
+    study, status = window.projects.study, window.status
+    qtbot.waitUntil(lambda: study.study is not None)
+    window.commands["project.end_stage"].trigger()
+    assert status.currentMessage() == "You have no stage of this study."
+    window.projects.questions.export(tmp_path / "answers.csv")
+    qtbot.waitUntil(lambda: status.currentMessage().startswith("Wrote 0 answers"))
+    assert "What is sealed from you is left out" in status.currentMessage()
+
+
+def test_a_study_that_begins_is_not_canceled_in_silence(
+    shown: QMainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    dialog = StagesDialog(Project(title="Study"), shown)
+    dialog.open()
+    dialog.file.setText(str(tmp_path / "study.key"))
+    for edit in (dialog.passphrase, dialog.again):
+        qtbot.keyClicks(edit, "correct horse")
+    with qtbot.waitSignal(dialog.given):
+        qtbot.mouseClick(dialog.seal, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(dialog.cancel, Qt.MouseButton.LeftButton)
+    qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+    dialog.close()
+    assert dialog.isVisible()
+    dialog.tell("No room is left.")
+    qtbot.mouseClick(dialog.cancel, Qt.MouseButton.LeftButton)
+    assert not dialog.isVisible()
 
 
 def test_one_edit_is_sealed() -> None:

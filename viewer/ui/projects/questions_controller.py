@@ -102,13 +102,16 @@ class QuestionsController(QObject):
         self.panel.finish()
         folder, project = self._folder(), self._opened.project
         study = self._study
+        left_out = study.sealed_sentence
         if not self._opened.is_open:
             project = Project(forms=self.forms)
         self._disk.run(
             lambda: write_answers(
                 path, project, all_answers(folder, study.answers_sealer, study.shows_answer)
             ),
-            lambda count: self._window.say(f"Wrote {plural(count, 'answer')} to {path.name}."),
+            lambda count: self._window.say(
+                f"Wrote {plural(count, 'answer')} to {path.name}. {left_out}".rstrip()
+            ),
             lambda error: self._window.show_error(unwritable(path, error)),
             keeps=path.name,
         )

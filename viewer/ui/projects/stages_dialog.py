@@ -98,6 +98,7 @@ class StagesDialog(QDialog):
         self.problem.setTextFormat(Qt.TextFormat.PlainText)
         self.problem.setWordWrap(True)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
+        self.cancel = buttons.button(QDialogButtonBox.StandardButton.Cancel)
         self.seal = buttons.addButton("Begin study", QDialogButtonBox.ButtonRole.AcceptRole)
         buttons.accepted.connect(self._on_accepted)
         buttons.rejected.connect(self.reject)
@@ -139,7 +140,12 @@ class StagesDialog(QDialog):
     def tell(self, sentence: str) -> None:
         """Say what is wrong."""
         self.problem.setText(sentence)
-        self.seal.setEnabled(True)
+        self._allow(True)
+
+    def reject(self) -> None:
+        """Close without a study, but not while one is begun: that cannot be taken back."""
+        if self.cancel.isEnabled():
+            super().reject()
 
     # -----------------------------------------------------------------------------------------
 
@@ -192,9 +198,13 @@ class StagesDialog(QDialog):
                 self.tell("The two passphrases are not the same.")
                 return
             recovery = (Path(self.file.text().strip()), passphrase)
-        self.problem.setText("Making your key..." if self.needs_key else "")
-        self.seal.setEnabled(False)
+        self.problem.setText("Making your key..." if self.needs_key else "Sealing...")
+        self._allow(False)
         self.given.emit(self.stages, self.by_slide.isChecked(), recovery)
+
+    def _allow(self, allowed: bool) -> None:
+        for button in (self.seal, self.cancel):
+            button.setEnabled(allowed)
 
     def _ask_file(self) -> None:
         ask_new_file(

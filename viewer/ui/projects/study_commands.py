@@ -107,7 +107,13 @@ class StudyCommands:
             self._window.say("Open a slide of the project: its stages are ended slide by slide.")
             return
         view = study.view(identity)
-        if not view.stage or view.is_over:
+        if study.is_owner:
+            self._window.say("You own this study: its readers end their stages.")
+            return
+        if not view.stage:
+            self._window.say("You have no stage of this study.")
+            return
+        if view.is_over:
             self._window.say("You have ended all stages of this study.")
             return
         where = "on this slide" if by_slide else "on all slides"
