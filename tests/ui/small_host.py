@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -30,7 +31,7 @@ class NothingDrawn:
 class SmallHost(QWidget):
     """Stands for the window where a part is tested that needs only a few of its services.
 
-    What is said, and what is shown as an error, is kept in lists.
+    What is said, what is shown as an error and what is to be opened are kept in lists.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -41,6 +42,7 @@ class SmallHost(QWidget):
         self.annotations = NothingDrawn()
         self.said: list[str] = []
         self.errors: list[str] = []
+        self.opened: list[Path] = []
         layout = QVBoxLayout(self)
         layout.addWidget(self.panes)
         self.resize(900, 600)
@@ -56,6 +58,9 @@ class SmallHost(QWidget):
 
     def update_situation(self) -> None:
         """All commands can run."""
+
+    def open_paths(self, paths: Sequence[Path], pane: SlidePane | None = None) -> None:  # noqa: ARG002
+        self.opened += paths
 
     def open(self, path: Path, qtbot: QtBot) -> SlidePane:
         """Open a slide in the active pane; return the pane once it is there."""

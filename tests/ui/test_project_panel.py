@@ -75,6 +75,7 @@ def test_a_pane_without_a_slide_leads_to_those_of_the_project(
     pane = window.panes.active
     start = pane.page.start
     assert start.heading.text() == "Open a slide"
+    start.open_button.setFocus()
     create_project(tmp_path / "Empty", Project())
     open_project(window, tmp_path / "Empty", qtbot)
     assert start.heading.text() == "Empty"
@@ -88,6 +89,8 @@ def test_a_pane_without_a_slide_leads_to_those_of_the_project(
         "1 of 3 done. Choose a slide in the list, or go on with 2.png:"
     )
     assert pane.page.first_button is start.go_on_button
+    assert not start.open_button.hasFocus()
+    assert not start.open_button.property("primary"), "one button stands out"
     with qtbot.waitSignal(pane.opened, timeout=20_000):
         qtbot.mouseClick(start.go_on_button, Qt.MouseButton.LeftButton)
     assert pane.path == study / "slides" / "2.png"

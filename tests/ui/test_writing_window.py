@@ -101,7 +101,38 @@ def test_a_copy_without_texts_is_written_and_told_of(
     qtbot.waitUntil(lambda: (tmp_path / "report.json").exists(), timeout=20_000)
     assert json.loads((tmp_path / "report.json").read_text())["copy"] == str(copy)
     files.close()
-    report.close()
+    qtbot.mouseClick(report.show_written, Qt.MouseButton.LeftButton)
+    assert slide_host.opened == [copy]
+    assert not report.isVisible()
+
+
+def test_all_slides_of_the_list_are_copied_without_texts(
+    slide_host: SmallHost, sample_slide: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    """One that cannot be is named; the others are written."""
+    other = tmp_path / "no slide.svs"
+    other.write_bytes(b"no slide")
+    writing = WritingController(slide_host, lambda: [sample_slide, other, sample_slide])
+    out = tmp_path / "out"
+    out.mkdir()
+    dialog = asked(slide_host, "file.deidentify", DeidentifyDialog, qtbot)
+    assert isinstance(dialog, DeidentifyDialog)
+    assert dialog.slides.currentText() == "This slide"
+    dialog.slides.setCurrentText("All 3 slides of the list")
+    dialog.place.setText(str(out))
+    assert dialog.copy.text() == "Write copies"
+    qtbot.mouseClick(dialog.copy, Qt.MouseButton.LeftButton)
+    report = open_dialog(slide_host, WritingReportDialog, qtbot)
+    assert isinstance(report, WritingReportDialog)
+    assert slide_host.said == ["Wrote 2 of 3 slides."]
+    text = report.text.toPlainText()
+    assert text.startswith("no slide.svs cannot be de-identified: ")
+    for copy in out.iterdir():
+        assert f"CMU-1-Small-Region.svs is {copy.name} now." in text
+    qtbot.mouseClick(report.show_written, Qt.MouseButton.LeftButton)
+    assert sorted(slide_host.opened) == sorted(out.iterdir())
+    assert len(slide_host.opened) == 2
+    writing.shut_down()
 
 
 def test_cancel_leaves_nothing(
@@ -114,7 +145,7 @@ def test_cancel_leaves_nothing(
     said = slide_host.said
     # Coded anew without loss, which takes long enough to be stopped.
     request = ConvertSlide(str(sample_slide), str(tmp_path / "out.ome.zarr"), "ome-zarr", 90)
-    writing.start(CONVERT_TASK, request, "Convert slide")
+    writing.start(CONVERT_TASK, [("slide", request)], "Convert slide")
     progress = slide_host.findChildren(QProgressDialog)[-1]
     progress.show()
     button = progress.findChild(QPushButton)
@@ -129,7 +160,7 @@ def test_what_cannot_be_written_is_said_in_the_banner(
     slide_window: MainWindow, sample_slide: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
     request = ConvertSlide(str(sample_slide), str(tmp_path / "none" / "b.ome.tif"), "ome-tiff", 90)
-    slide_window.writing.start(CONVERT_TASK, request, "Convert slide")
+    slide_window.writing.start(CONVERT_TASK, [("slide", request)], "Convert slide")
     qtbot.waitUntil(
         lambda: "There is no folder" in slide_window.banner.sentence.text(), timeout=20_000
     )

@@ -140,7 +140,7 @@ class MainWindow(QMainWindow):
         self.tma = TmaController(self)
         self.alignment = AlignmentController(self)
         self.figures = FigureController(self)
-        self.writing = WritingController(self)
+        self.writing = WritingController(self, lambda: self.worklist.paths)
         self.projects = ProjectsController(self)
         RecordedOverlays(self.overlays, self.recording.control, lambda: self.settings, self)
         self.worklist = WorklistController(self, cache)

@@ -116,6 +116,11 @@ class StartPage(QScrollArea):
         self.heading.setText(title or "Open a slide")
         self.sentence.setText(sentence or "Drop slides or a folder of slides here, or choose:")
         show_or_hide(self.go_on_button, button)
+        self.open_button.setProperty("primary", not button)
+        self.open_button.style().unpolish(self.open_button)
+        self.open_button.style().polish(self.open_button)
+        if self.open_button.hasFocus():
+            self.first_button.setFocus()
 
     def set_recent(self, paths: Sequence[Path]) -> None:
         """List the slides opened last."""

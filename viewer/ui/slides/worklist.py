@@ -124,6 +124,11 @@ class WorklistController(QObject):
         self._made = _Made(every, keys, listed)
         return listed
 
+    @property
+    def paths(self) -> list[Path]:
+        """Return where the slides lie, as they are read."""
+        return [self.path_of(each.slide) for each in self.worklist().entries]
+
     def path_of(self, slide: Path | ProjectSlide) -> Path:
         """Return where a slide of the worklist lies."""
         return slide if isinstance(slide, Path) else self._window.projects.opened.path_of(slide)

@@ -6,74 +6,56 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject
 
 from viewer.files.atomic_write import atomic_write_bytes, unwritable
-from viewer.prepared_types import prepared
 from viewer.slides.remote.address import is_address
 from viewer.slides.writing.requests import (
     CONVERT_TASK,
     DEIDENTIFY_TASK,
     ConvertSlide,
     DeidentifySlide,
-    WrittenSlide,
 )
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.progress_dialog import ProgressDialog
-from viewer.ui.services import CommandHost, DialogHost, DrawingHost, MessageHost, PaneHost
+from viewer.ui.services import (
+    CommandHost,
+    DialogHost,
+    DrawingHost,
+    MessageHost,
+    OpeningHost,
+    PaneHost,
+)
+from viewer.ui.writing.writing_job import CANCELED, SlideRequest, WritingJob, WritingReport
 
 if TYPE_CHECKING:
-    from viewer.processes.helper import HelperCall
+    from collections.abc import Callable, Sequence
+
     from viewer.ui.slides.slide_pane import SlidePane
 
 _MOST_AT_ONCE = 2
-_CANCELED = "Canceled: nothing was written."
 
 
-class WritingJob(QObject):
-    """One slide that is being written; `cancel` may be called at any time."""
-
-    progressed = Signal(float)
-
-    def __init__(self, task: str, request: msgspec.Struct, parent: QObject) -> None:
-        super().__init__(parent)
-        self._task = task
-        self._request = request
-        self._call: HelperCall | None = None
-        self._is_canceled = False
-
-    def run(self) -> WrittenSlide:
-        """Have the helper write it; for a thread. Raises what `HelperCall.wait` does."""
-        from viewer.processes.helper import HelperStoppedError, helper
-
-        if self._is_canceled:
-            raise HelperStoppedError(_CANCELED)
-        self._call = helper().start(self._task, self._request)
-        if self._is_canceled:  # it came while the helper was starting
-            self._call.stop()
-        body = self._call.wait(
-            lambda share: self.progressed.emit(msgspec.msgpack.decode(share, type=float))
-        )
-        return msgspec.msgpack.decode(body, type=prepared(WrittenSlide))
-
-    def cancel(self) -> None:
-        self._is_canceled = True
-        if self._call is not None:
-            self._call.stop()
-
-
-class WritingHost(MessageHost, DialogHost, PaneHost, CommandHost, DrawingHost, Protocol):
+class WritingHost(
+    MessageHost, DialogHost, PaneHost, CommandHost, DrawingHost, OpeningHost, Protocol
+):
     """What writing slides asks of the window."""
 
 
 class WritingController(QObject):
-    """Owned by the window; `shut_down` gives up what is being written."""
+    """Owned by the window; `shut_down` gives up what is being written.
 
-    def __init__(self, window: WritingHost) -> None:
+    Parameters
+    ----------
+    listed
+        Gives the slides that are listed beside the one that is shown.
+    """
+
+    def __init__(self, window: WritingHost, listed: Callable[[], Sequence[Path]] = tuple) -> None:
         super().__init__(window.window())
         self._window = window
+        self._listed = listed
         self._runner = BackgroundRunner("writing", _MOST_AT_ONCE, self)
         self._jobs: dict[WritingJob, ProgressDialog] = {}
         window.commands.on("file.convert", self.ask_convert)
@@ -108,32 +90,42 @@ class WritingController(QObject):
                 str(path), str(dialog.out), dialog.kind, dialog.quality.value(), region,
                 dialog.channels, image, mpp_um, dialog.replace.isChecked(),
             )  # fmt: skip
-            self.start(CONVERT_TASK, request, "Convert slide")
+            self.start(CONVERT_TASK, [(path.name, request)], "Convert slide")
 
         dialog.accepted.connect(convert)
         open_dialog(dialog)
 
     def ask_deidentify(self) -> None:
-        """Ask where the de-identified copy of the active pane's slide goes."""
+        """Ask where the de-identified copies go, of the active pane's slide or of all listed."""
         from viewer.ui.writing.deidentify_dialog import DeidentifyDialog
 
-        path = self._local_path(self._window.panes.active)
+        pane = self._window.panes.active
+        path = self._local_path(pane)
         if path is None:
             return
-        dialog = DeidentifyDialog(path.parent, self._window.window())
-        dialog.accepted.connect(
-            lambda: self.start(
-                DEIDENTIFY_TASK, DeidentifySlide(str(path), str(dialog.folder)), "De-identify slide"
-            )
-        )
+        listed = [each for each in self._listed() if not is_address(each)]
+        others = listed if path in listed and len(listed) > 1 else []
+        dialog = DeidentifyDialog(path.parent, len(others), self._window.window())
+
+        def write() -> None:
+            slides = others if dialog.is_all else [path]
+            folder = str(dialog.folder)
+            requests = [(pane.name_of(each), DeidentifySlide(str(each), folder)) for each in slides]
+            self.start(DEIDENTIFY_TASK, requests, dialog.windowTitle())
+
+        dialog.accepted.connect(write)
         open_dialog(dialog)
 
-    def start(self, task: str, request: msgspec.Struct, title: str) -> None:
-        """Write a slide in the background, with a dialog that shows progress and cancels."""
-        job = WritingJob(task, request, self)
+    def start(self, task: str, requests: Sequence[tuple[str, SlideRequest]], title: str) -> None:
+        """Write slides in the background, with a dialog that shows progress and cancels.
+
+        `requests` as `WritingJob`.
+        """
+        job = WritingJob(task, requests, self)
         progress = ProgressDialog(title, "Writing the slide...", self._window.window())
         progress.canceled.connect(job.cancel)
         job.progressed.connect(progress.show_share)
+        job.began.connect(progress.setLabelText)
         self._jobs[job] = progress
         self._runner.run(
             job.run,
@@ -141,13 +133,14 @@ class WritingController(QObject):
             lambda error: self._on_failed(job, error),
         )
 
-    def _on_written(self, job: WritingJob, title: str, written: WrittenSlide) -> None:
+    def _on_written(self, job: WritingJob, title: str, written: WritingReport) -> None:
         from viewer.ui.writing.report_dialog import WritingReportDialog
 
         self._forget(job)
-        self._window.say(f"Wrote {Path(written.path).name}.")
+        self._window.say(f"{written.heading}.")
         dialog = WritingReportDialog(title, written, self._window.window())
         dialog.save_wanted.connect(lambda path: self._save_report(path, written.report))
+        dialog.open_wanted.connect(lambda: self._window.open_paths(written.paths))
         open_dialog(dialog)
 
     def _on_failed(self, job: WritingJob, error: Exception) -> None:
@@ -155,7 +148,7 @@ class WritingController(QObject):
 
         self._forget(job)
         if isinstance(error, HelperStoppedError):
-            self._window.say(_CANCELED)
+            self._window.say(CANCELED)
         elif isinstance(error, OSError):
             self._window.show_error(unwritable(Path(error.filename or ""), error))
         else:
