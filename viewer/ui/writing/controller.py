@@ -24,7 +24,6 @@ from viewer.ui.services import (
     DialogHost,
     DrawingHost,
     MessageHost,
-    OpeningHost,
     PaneHost,
 )
 from viewer.ui.writing.writing_job import CANCELED, SlideRequest, WritingJob, WritingReport
@@ -37,10 +36,11 @@ if TYPE_CHECKING:
 _MOST_AT_ONCE = 2
 
 
-class WritingHost(
-    MessageHost, DialogHost, PaneHost, CommandHost, DrawingHost, OpeningHost, Protocol
-):
+class WritingHost(MessageHost, DialogHost, PaneHost, CommandHost, DrawingHost, Protocol):
     """What writing slides asks of the window."""
+
+    def open_paths(self, paths: Sequence[Path], pane: SlidePane | None = None) -> None:
+        """Open slides in the active pane."""
 
 
 class WritingController(QObject):
