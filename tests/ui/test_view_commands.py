@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QGuiApplication, QWheelEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QLabel, QMainWindow
 from pytestqt.qtbot import QtBot
 from ui_steps import ALT, CTRL, SHIFT, open_dialog, press, rest, show_slide
 
+from viewer.geometry import Optics
 from viewer.ui.commands.views import MAGNIFICATIONS
 from viewer.ui.main_window import MainWindow
 from viewer.ui.slides.go_to_dialog import GoToDialog
@@ -239,6 +240,22 @@ def test_a_slide_without_scale_is_asked_for_its_pixel_size_once(
     show_slide(again, slide, qtbot)
     assert again.panes.active.canvas.optics.mpp_um == pytest.approx((0.25, 0.25))
     assert not again.panes.active.bars.scale_hint.isVisible()
+
+
+def test_the_rule_of_pixel_sizes_is_in_sight_in_large_letters(
+    shown: QMainWindow, qtbot: QtBot
+) -> None:
+    dialog = PixelSizeDialog("slide.svs", Optics(), shown)
+    letters = dialog.font()
+    letters.setPointSizeF(1.5 * letters.pointSizeF())
+    dialog.setFont(letters)
+    dialog.open()
+    qtbot.waitExposed(dialog)
+    labels = dialog.findChildren(QLabel)
+    (rule,) = [each for each in labels if each.text().startswith("A scan at 20x")]
+    wraps = Qt.TextFlag.TextWordWrap if rule.wordWrap() else Qt.TextFlag.TextSingleLine
+    needed = rule.fontMetrics().boundingRect(rule.rect(), wraps, rule.text())
+    assert rule.rect().adjusted(0, 0, 2, 2).contains(needed)
 
 
 def test_copies_of_the_view(slide_window: MainWindow, qtbot: QtBot) -> None:

@@ -91,6 +91,7 @@ class PixelSizeDialog(QDialog):
         sentence.setWordWrap(True)
         rule = QLabel("A scan at 20x has about 0.5 µm per pixel, at 40x about 0.25 µm.", self)
         rule.setProperty("dim", "true")
+        rule.setWordWrap(True)
         self.problem = QLabel(self)
         self.problem.setWordWrap(True)
         form = QFormLayout(self)
