@@ -15,6 +15,9 @@ from msgspec.structs import replace
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
+UM_PER_MM = 1e3
+UM2_PER_MM2 = 1e6
+
 
 class Point(NamedTuple):
     """A position; level-0 pixels unless a name says otherwise."""

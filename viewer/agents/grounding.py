@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _LEAST_SEEN = 0.5
 """The share of a claim's box that a visited region has to hold."""
 _NUMBER = r"\s*(-?\d+(?:\.\d+)?)\s*"
-_BOX = re.compile(r"[\[(]" + ",".join([_NUMBER] * 4) + r"[\])]")
+WRITTEN_BOX = re.compile(r"[\[(]" + ",".join([_NUMBER] * 4) + r"[\])]")
+"""A box as models write one among words."""
 _REGION = re.compile(r"\bregions?\s+(\d{1,4})\b", re.IGNORECASE)
 
 
@@ -59,7 +60,7 @@ def grounded(answer: Answer, visits: Sequence[Visit], slide: Box) -> GroundedAns
 def references_in(text: str, visits: Sequence[Visit], slide: Box) -> list[Reference]:
     """Boxes such as [x0, y0, x1, y1] and "region 3" in a text; what is not on the slide is not."""
     found: list[Reference] = []
-    for match in _BOX.finditer(text):
+    for match in WRITTEN_BOX.finditer(text):
         box = _checked((*map(float, match.groups()),), slide)
         if box is not None:
             found.append(Reference(match.start(), match.end(), box, _shown_in(box, visits)))

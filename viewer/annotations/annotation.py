@@ -40,6 +40,8 @@ FIELD_LAYOUT = "Counting field"
 
 NO_COLOR = "#c80000"
 """Of a class that tells none, and in files; QuPath's default for annotations is red."""
+NO_CLASS = "No class"
+"""What tables, files and lists call what has none."""
 NO_CLASS_COLOR = "#00a3ad"
 """On the screen, of what has no class: the color of no class of ours and of no stain."""
 

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import shapely
 
+from viewer.annotations.annotation import NO_CLASS
 from viewer.annotations.kept_geometry import geometries_of
 from viewer.annotations.overlapping import check_crossings, connected, matched_ious, meeting
 from viewer.annotations.shape_numbers import areas, bounds_of_all, dimensions
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     _Shapes = NDArray[np.object_]
     _Numbers = NDArray[np.intp]
 
-NO_CLASS = "No class"
 """What regions without one are compared as."""
 MATCH_IOU = 0.5
 """At least as much two outlines share that are taken for one object."""

@@ -9,6 +9,7 @@ import msgspec
 import shapely
 
 from viewer.annotations.shape_numbers import areas, lengths
+from viewer.geometry import UM2_PER_MM2, UM_PER_MM
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 MicronsPerPixel = float | tuple[float, float]
 """µm per level-0 pixel: of square pixels, or in x and y."""
-
-_UM_PER_MM = 1000.0
-_UM2_PER_MM2 = 1e6
 
 
 class PixelCalibration(msgspec.Struct, frozen=True):
@@ -116,15 +114,15 @@ class PixelCalibration(msgspec.Struct, frozen=True):
         """Return a length in µm, in mm from 10 of them; in pixels where `unit` is that."""
         if self.unit == "px":
             return f"{length:,.1f} px"
-        if length < 10 * _UM_PER_MM:
+        if length < 10 * UM_PER_MM:
             return f"{length:,.{_decimals(length)}f} µm"
-        return f"{length / _UM_PER_MM:,.2f} mm"
+        return f"{length / UM_PER_MM:,.2f} mm"
 
     def area_text(self, area: float) -> str:
         """Return an area in µm², in mm² from a tenth of one; in px² where `unit` is that."""
         if self.unit == "px":
             return f"{area:,.0f} px²"
-        mm2 = area / _UM2_PER_MM2
+        mm2 = area / UM2_PER_MM2
         if mm2 < 0.1:
             return f"{area:,.{_decimals(area)}f} µm²"
         return f"{mm2:,.{max(_decimals(mm2), 3)}f} mm²"

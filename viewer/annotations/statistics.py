@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.annotations import shape_numbers
-from viewer.annotations.annotation import NO_CLASS_COLOR
+from viewer.annotations.annotation import NO_CLASS, NO_CLASS_COLOR
 from viewer.annotations.bookmarks import is_mark
 from viewer.annotations.kept_geometry import geometry_parts
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.cell_text import text_cell
 from viewer.files.atomic_write import atomic_write_text
+from viewer.geometry import UM2_PER_MM2
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.pixel_calibration import MicronsPerPixel
 
-_UM2_PER_MM2 = 1e6
-NO_CLASS = "No class"
 OBJECTS = "Objects"
 """The measurement that tells how many objects lie inside."""
 
@@ -93,7 +92,7 @@ def columns(mpp_um: MicronsPerPixel | None) -> tuple[str, ...]:
 def cells(figures: ClassFigures, mpp_um: MicronsPerPixel | None) -> tuple[str | int | float, ...]:
     """Return one row of the table; "" where nothing is known."""
     calibration = PixelCalibration.of(mpp_um)
-    area = figures.area * calibration.mean_pixel**2 / (_UM2_PER_MM2 if mpp_um else 1.0)
+    area = figures.area * calibration.mean_pixel**2 / (UM2_PER_MM2 if mpp_um else 1.0)
     perimeter, length = figures.perimeter_um, figures.length_um
     if perimeter is None or length is None or not mpp_um:
         perimeter = figures.perimeter * calibration.mean_pixel

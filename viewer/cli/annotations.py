@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from viewer.annotations.annotation import NO_CLASS
 from viewer.cli.annotation_options import (
     FormatOption,
     MppOption,
@@ -199,7 +200,7 @@ def stats(
     unit = calibration.unit
     rows: dict[str, list[float]] = {}
     for annotation in annotations:
-        name = annotation.shown_as.name if annotation.shown_as else "No class"
+        name = annotation.shown_as.name if annotation.shown_as else NO_CLASS
         row = rows.setdefault(name, [0, 0.0, 0.0, 0.0])
         row[0] += 1
         row[1] += calibration.area_of(annotation.geometry)

@@ -10,7 +10,7 @@ import shapely
 
 from viewer.annotations import shape_numbers
 from viewer.annotations.statistics import OBJECTS
-from viewer.geometry import Box
+from viewer.geometry import UM2_PER_MM2, Box
 from viewer.overlays.area import blocks_of, holds, part_within
 from viewer.overlays.objects import Objects
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from viewer.overlays.object_map import ObjectMap
     from viewer.overlays.object_style import ObjectStyle
     from viewer.overlays.result_map import ResultMap
-
-_UM2_PER_MM2 = 1e6
 
 
 class Positive(msgspec.Struct, frozen=True):
@@ -115,7 +113,7 @@ def count_in_region(
             with np.errstate(invalid="ignore"):
                 enough = objects.measured(positive.measurement) >= positive.threshold
             positives += int((enough & inside).sum())
-    area_mm2 = region.area * found.mpp_um**2 / _UM2_PER_MM2
+    area_mm2 = region.area * found.mpp_um**2 / UM2_PER_MM2
     positive_count = positives if positive is not None else None
     share = 1.0 if is_whole else analyzed_share(found, region)
     return RegionCount(tuple(numbers.tolist()), area_mm2, positive_count, share)

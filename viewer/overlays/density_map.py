@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from viewer.errors import CoverslipError
-from viewer.geometry import Box, Point
+from viewer.geometry import UM2_PER_MM2, Box, Point
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.patch_features import CELLS, PatchFeatures
@@ -33,7 +33,6 @@ _GAUSSIAN_REACH = 3.0
 _LEAST_ANALYZED = 0.25
 """Share of the kernel that was analyzed, below which nothing is said of its middle."""
 _WHOLE = 0.98
-_UM2_PER_MM2 = 1e6
 ALL = "All objects"
 
 
@@ -117,7 +116,7 @@ def density_map(
     counts, analyzed, cell_px = _binned(found, len(names), options.radius_um / _STEPS_PER_RADIUS)
     kernel = _kernel(options, cell_px * found.mpp_um)
     area = np.maximum(convolved(analyzed, kernel), 0.0)
-    cell_mm2 = (cell_px * found.mpp_um) ** 2 / _UM2_PER_MM2
+    cell_mm2 = (cell_px * found.mpp_um) ** 2 / UM2_PER_MM2
     # Places beyond what was analyzed are told apart from empty ones.
     is_known = (analyzed > 0) & (area >= _LEAST_ANALYZED * kernel.sum())
     planes = [counts.sum(0), *counts] if len(names) > 1 else [counts.sum(0)]
@@ -150,7 +149,7 @@ def hot_spot(
     if not (math.isfinite(area_mm2) and area_mm2 > 0):
         raise DensityError(f"A hot spot of {area_mm2:g} mm² cannot be: give an area above 0.")
     slide = found.grid.slide
-    slide_mm2 = slide.width * slide.height * found.mpp_um**2 / _UM2_PER_MM2
+    slide_mm2 = slide.width * slide.height * found.mpp_um**2 / UM2_PER_MM2
     if area_mm2 > slide_mm2:
         raise DensityError(
             f"A hot spot of {area_mm2:g} mm² is larger than the slide, which is "
@@ -162,7 +161,7 @@ def hot_spot(
         points = points[np.isin(objects.classes, list(classes))]
     if not len(points):
         return None
-    radius_um = math.sqrt(area_mm2 * _UM2_PER_MM2 / math.pi)
+    radius_um = math.sqrt(area_mm2 * UM2_PER_MM2 / math.pi)
     radius_px = radius_um / found.mpp_um
     _, analyzed, cell_px = _binned(found, 1, radius_um / _STEPS_PER_RADIUS)
     kernel = _kernel(DensityOptions(_within(radius_um)), cell_px * found.mpp_um)

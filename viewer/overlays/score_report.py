@@ -28,7 +28,7 @@ from viewer.annotations.counting.scores import (
     tps,
     wilson_interval,
 )
-from viewer.geometry import Point
+from viewer.geometry import UM2_PER_MM2, Point
 from viewer.overlays.graded_cells import GRADES, NEGATIVE, POSITIVE, GradedCells
 from viewer.slides.window_sums import window_sums
 
@@ -47,7 +47,6 @@ HOT_SPOT_CELLS = 500
 """Cells that a hot spot has at least, where the region has a field with as many."""
 _FEW_CELLS = 100
 _BIN_UM = 50.0
-_UM2_PER_MM2 = 1e6
 _TUMOR = ("tumor", "tumour")
 _NOT_TUMOR = ("non-tumor", "no tumor", "non-tumour", "no tumour")
 _IMMUNE = {"lymphocytes": ("lymphocyte",), "macrophages": ("macrophage", "histiocyte")}
@@ -243,7 +242,7 @@ def _area_lines(cells: _Cells, scope: ScoreScope) -> list[ScoreLine]:
         whole = shapely.union_all(tumor)
         if scope.regions:
             whole = shapely.intersection(whole, shapely.union_all(list(scope.regions)))
-        area = whole.area * scope.mpp_um**2 / _UM2_PER_MM2
+        area = whole.area * scope.mpp_um**2 / UM2_PER_MM2
         lines.append(ScoreLine("Tumor area", f"{area:,.3f} mm²", "regions of the class Tumor"))
     if scope.analyzed_mm2:
         density = len(cells.grades) / scope.analyzed_mm2

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from viewer.annotations.counting.tally import MITOSIS, layout_of, summary_of
 from viewer.annotations.operations import is_region
-from viewer.geometry import Box
+from viewer.geometry import UM2_PER_MM2, Box
 from viewer.overlays.objects import Objects
 from viewer.plurals import percent
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from viewer.overlays.score_report import ScoreLine
 
 _WHOLE = 0.999
-_UM2_PER_MM2 = 1e6
 
 
 def scores_of(
@@ -61,7 +60,7 @@ def scores_of(
     of = "the selected region" if len(regions) == 1 else f"{len(regions)} regions, pooled"
     if share < _WHOLE:
         of += f", {percent(share)} of it analyzed"
-    analyzed_mm2 = whole.area * share * found.mpp_um**2 / _UM2_PER_MM2
+    analyzed_mm2 = whole.area * share * found.mpp_um**2 / UM2_PER_MM2
     objects = Objects.joined([each for _, each in found.inside(Box(*whole.bounds))])
     return of, score_lines(objects, names, replace(scope, analyzed_mm2=analyzed_mm2))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MAGIC = b"ZISRAWFILE"
+CZI_MAGIC = b"ZISRAWFILE"
 _POSITIONS = struct.Struct("<QQ4xQ")
 """Of the directory of images, the metadata and the directory of attachments."""
 _POSITIONS_AT = 84
@@ -25,7 +25,7 @@ class _Bytes(Protocol):
 def czi_descriptions(file: _Bytes) -> Iterator[bytes]:
     """Yield what a CZI says of its images; nothing of other files. Nothing of it is trusted."""
     head = file.read(0, _POSITIONS_AT + _POSITIONS.size)
-    if not head.startswith(_MAGIC) or len(head) < _POSITIONS_AT + _POSITIONS.size:
+    if not head.startswith(CZI_MAGIC) or len(head) < _POSITIONS_AT + _POSITIONS.size:
         return
     for position in _POSITIONS.unpack_from(head, _POSITIONS_AT):
         begin = file.read(position, _SEGMENT.size) if position else b""

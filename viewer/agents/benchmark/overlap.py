@@ -7,7 +7,6 @@ intersection over union and Dice of pixels.
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +14,7 @@ import numpy as np
 import shapely
 
 from viewer.agents.chat.json_in_text import objects_in
+from viewer.agents.grounding import WRITTEN_BOX
 from viewer.annotations.formats.coco_runs import mask_of_runs
 from viewer.untyped import is_list, is_mapping, is_sequence
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 _BOX_KEYS = ("bbox", "box", "bbox_2d", "box_2d", "boxes", "bboxes")
 _OUTLINE_KEYS = ("polygons", "polygon", "outline", "outlines", "points", "segmentation", "mask")
-_NUMBER = r"\s*(-?\d+(?:\.\d+)?)\s*"
-_BOX = re.compile(r"[\[(]" + ",".join([_NUMBER] * 4) + r"[\])]")
 RIGHT_IOU = 0.5
 
 
@@ -67,7 +65,7 @@ def named_region(answer: GroundedAnswer) -> BaseGeometry | None:
         ]
         if shapes:
             return shapely.union_all(shapes)
-    written = [_box([float(side) for side in each]) for each in _BOX.findall(answer.text)]
+    written = [_box([float(side) for side in each]) for each in WRITTEN_BOX.findall(answer.text)]
     if shapes := [each for each in written if each is not None]:
         return shapes[-1]
     return next((shapely.box(*claim.box) for claim in answer.claims if claim.box), None)

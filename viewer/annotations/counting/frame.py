@@ -10,7 +10,7 @@ import shapely
 from shapely import affinity
 
 from viewer.errors import CoverslipError
-from viewer.geometry import Point
+from viewer.geometry import UM2_PER_MM2, UM_PER_MM, Point
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -25,7 +25,6 @@ HPF_AREAS_MM2 = (0.1959, 0.2375)
 AREAS_MM2 = (*HPF_AREAS_MM2, 1.0, 2.0)
 LEAST_MM2, MOST_MM2 = 0.0001, 10_000.0
 NO_PIXEL_SIZE = "Pixel size unknown: set it to count per mm²."
-_UM_PER_MM, _UM2_PER_MM2 = 1e3, 1e6
 _QUARTER_SEGMENTS = 64
 _WHOLE = 1 - 1e-6
 
@@ -101,10 +100,10 @@ class CountingFrame(msgspec.Struct, frozen=True):
         if self.shape == "circle":
             round_ = shapely.Point(0, 0).buffer(1.0, quad_segs=_QUARTER_SEGMENTS)
             # A polygon in a circle is a little smaller than the circle.
-            side = math.sqrt(self.area_mm2 * _UM2_PER_MM2 / round_.area)
+            side = math.sqrt(self.area_mm2 * UM2_PER_MM2 / round_.area)
             frame = affinity.scale(round_, side, side, origin=(0, 0))
         else:
-            half = self.side_mm * _UM_PER_MM / 2
+            half = self.side_mm * UM_PER_MM / 2
             frame = shapely.box(-half, -half, half, half)
         on_slide = affinity.translate(calibration.to_pixels(frame), *center)
         assert isinstance(on_slide, shapely.Polygon)
@@ -142,7 +141,7 @@ class CountingFrame(msgspec.Struct, frozen=True):
 def area_mm2(region: BaseGeometry, calibration: PixelCalibration) -> float:
     """Return the area of a region in level-0 pixels at a known pixel size."""
     width_um, height_um = calibration.pixel
-    return region.area * width_um * height_um / _UM2_PER_MM2
+    return region.area * width_um * height_um / UM2_PER_MM2
 
 
 def _within(value: float, low: float, high: float) -> float:

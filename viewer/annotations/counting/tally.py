@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import shapely
 
-from viewer.annotations.annotation import FIELD_LAYOUT, Annotation, AnnotationClass
+from viewer.annotations.annotation import FIELD_LAYOUT, NO_CLASS, Annotation, AnnotationClass
 from viewer.annotations.bookmarks import BOOKMARK, NOTE
 from viewer.annotations.counting.frame import area_mm2
 from viewer.annotations.kept_geometry import geometries_of
@@ -36,7 +36,6 @@ FIELD = AnnotationClass("Counting field", "#00a6a6")
 MITOSIS = AnnotationClass("Mitosis", "#e3007b")
 LOOK_ALIKE = AnnotationClass("Non-mitosis", "#f2a900")
 """A look-alike: pointed at, and not counted as a mitosis."""
-NO_CLASS = "No class"
 AREA = "Counted area mm^2"
 _NOT_COUNTED = (BOOKMARK.name, NOTE.name, FIELD.name)
 _SAME_SCALE = 1e-4

@@ -14,7 +14,7 @@ import msgspec
 import shapely
 from shapely.ops import split
 
-from viewer.annotations.annotation import NO_COLOR, Annotation, AnnotationClass
+from viewer.annotations.annotation import NO_CLASS, NO_COLOR, Annotation, AnnotationClass
 from viewer.annotations.formats.coco_pictures import CocoPictures, key_of
 from viewer.annotations.formats.coco_shapes import shape_of
 from viewer.annotations.formats.export_warnings import each_alone
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, object]
 
-NO_CATEGORY = "No class"
 """Stands for no class, since COCO wants a category of each annotation; its id is 0."""
 _LISTS = ("images", "categories", "annotations")
 _BEGINNING = re.compile(rb'"(images|categories|annotations)"\s*:\s*\[')
@@ -233,7 +232,7 @@ def _classes(categories: list[Json | Torn]) -> dict[str, AnnotationClass | None]
         id_ = key_of(each["id"])
         name = shown_line(as_text(each.get("name") or f"Category {id_}"))
         color = _color(each.get("color"), None) or class_color(index)
-        is_none = id_ == "0" and name == NO_CATEGORY
+        is_none = id_ == "0" and name == NO_CLASS
         classes[id_] = None if is_none else AnnotationClass(name, color)
     return classes
 
@@ -297,7 +296,7 @@ def _id(stated: object) -> UUID:
 
 def _categories(ids: dict[AnnotationClass, int]) -> list[Json]:
     """Also the one that stands for no class."""
-    none: Json = {"id": 0, "name": NO_CATEGORY, "supercategory": "", "color": rgb_of(NO_COLOR)}
+    none: Json = {"id": 0, "name": NO_CLASS, "supercategory": "", "color": rgb_of(NO_COLOR)}
     return [
         none,
         *(

@@ -15,6 +15,7 @@ import numpy as np
 from msgspec.structs import asdict
 
 from viewer import __version__
+from viewer.annotations.annotation import NO_CLASS
 from viewer.annotations.formats.problems import Problem, Problems
 from viewer.annotations.masks.label_masks import MaskError, MaskPlace, labeled
 from viewer.annotations.masks.mask_legend import Legend, text_of
@@ -226,7 +227,7 @@ class _Cutter(msgspec.Struct, frozen=True):
         shares: dict[str, float] = {}
         for value, count in zip(*np.unique(mask, return_counts=True), strict=True):
             if value:
-                name = self.painting.labels[int(value) - 1].class_name or "No class"
+                name = self.painting.labels[int(value) - 1].class_name or NO_CLASS
                 shares[name] = shares.get(name, 0.0) + int(count) / mask.size
         return ";".join(f"{name}={share:.4g}" for name, share in sorted(shares.items()))
 

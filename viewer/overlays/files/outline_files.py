@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import shapely
 
+from viewer.annotations.annotation import NO_CLASS
 from viewer.annotations.formats.dicom.files import read_dicom
 from viewer.annotations.formats.problems import Problem, Problems
 from viewer.annotations.formats.qupath import read_qupath
@@ -74,7 +75,7 @@ def _outlines(annotations: Iterable[Annotation], problems: list[Problem]) -> Out
             problems.append(Problem(number, f"{annotation.geometry.geom_type} is no outline"))
             continue
         which = annotation.shown_as
-        name = which.name if which is not None else "No class"
+        name = which.name if which is not None else NO_CLASS
         if which is not None:
             found.colors[name] = which.color
         is_detected += [annotation.kind != "annotation"] * len(parts)
@@ -104,7 +105,7 @@ def table_outlines(table: ForeignTable) -> Outlines:
     rows = np.flatnonzero(is_outline).tolist()
     return Outlines(
         [polygons[row] for row in rows],
-        [str(names[row]) if names else "No class" for row in rows],
+        [str(names[row]) if names else NO_CLASS for row in rows],
         {},
         [{n: float(c[row]) for n, c in columns.items() if not np.isnan(c[row])} for row in rows],
         [f"number {row + 1} (no outline)" for row in np.flatnonzero(~is_outline).tolist()],

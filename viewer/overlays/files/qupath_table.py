@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.annotations.annotation import NO_CLASS
 from viewer.colors import class_color
 from viewer.overlays.files.outline_files import MOST_CLASSES, objects_in_blocks
 from viewer.overlays.files.result_file import ResultFile, ResultFileError, troubles_of
@@ -24,7 +25,6 @@ _CENTROID = re.compile(r"centroid ([xy]) (px|.{1,2}m)", re.IGNORECASE)
 _AREA = re.compile(r"(nucleus: |cell: )?area .{1,2}m\^?.?", re.IGNORECASE)
 _TYPES = ("object type", "type")
 _CLASSES = ("classification", "class")
-_NO_CLASS = "No class"
 _RADIUS_UM = 4.0
 """Of a disc where the table has no area: that of a nucleus."""
 _CORNERS = 16
@@ -104,7 +104,7 @@ def _classes(
 ) -> tuple[list[str], NDArray[np.uint8]]:
     held = _texts(table, _CLASSES)
     numbered: list[int] = rows.tolist()
-    given = [(held[row] if held is not None else "") or _NO_CLASS for row in numbered]
+    given = [(held[row] if held is not None else "") or NO_CLASS for row in numbered]
     names = list(dict.fromkeys(given))
     if len(names) > MOST_CLASSES:
         raise ResultFileError(f"{path.name} holds more than {MOST_CLASSES} classes.")

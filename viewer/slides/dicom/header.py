@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from viewer.limits import open_regular
-from viewer.slides.dicom.plain_form import LONG, REWRITTEN, plain_form
+from viewer.slides.dicom.plain_form import LONG, REWRITTEN, UNDEFINED_LENGTH, plain_form
 
 if TYPE_CHECKING:
     from mmap import mmap
@@ -24,7 +24,6 @@ HEADER_BYTES = 1 << 16
 _PREAMBLE_BYTES, _MAGIC = 128, b"DICM"
 _IMPLICIT = b"1.2.840.10008.1.2"
 WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
-_UNDEFINED = 0xFFFFFFFF
 _DELIMITERS, _ITEM, _END_OF_SEQUENCE = 0xFFFE, 0xE000, 0xE0DD
 _ITEM_TAG = struct.pack("<HH", _DELIMITERS, _ITEM)
 _META, _META_BYTES = 2, 1 << 12
@@ -167,13 +166,13 @@ def elements(data: bytes) -> dict[int, Element]:
             at += 8
             if element != _ITEM:
                 depth -= 1
-            elif length == _UNDEFINED:
+            elif length == UNDEFINED_LENGTH:
                 depth += 1
             else:
                 at += length
             continue
         at, length = _value_of(data, at, is_implicit)
-        if length == _UNDEFINED:
+        if length == UNDEFINED_LENGTH:
             depth += 1
             continue
         if depth == 0 and at + length <= len(data):
@@ -206,7 +205,7 @@ def header_elements(data: bytes | bytearray | mmap, most: int) -> int:
             continue
         kind = data[at + 4 : at + 6]
         at, length = _value_of(data, at, is_implicit and group != _META)
-        if length == _UNDEFINED:
+        if length == UNDEFINED_LENGTH:
             depth += 1
         elif kind == b"SQ" or data[at : at + 4] == _ITEM_TAG:
             inside_until = max(inside_until, at + length)

@@ -26,7 +26,9 @@ _WIDTHS = {
 }
 _NUMBER_BYTES = {kind: width for width, kinds in _WIDTHS.items() for kind in kinds}
 """Bytes of a number of the value representations that hold numbers."""
-_DELIMITERS, _UNDEFINED = 0xFFFE, 0xFFFFFFFF
+_DELIMITERS = 0xFFFE
+UNDEFINED_LENGTH = 0xFFFFFFFF
+"""Of a value that goes on to a delimiter."""
 _BLOCK_BYTES = 1 << 16
 
 
@@ -97,7 +99,7 @@ def _turn_round(plain: bytearray, at: int) -> None:
             _turn(plain, at + 8, at + 12, 4)
             (length,) = struct.unpack_from("<I", plain, at + 8)
             at += 12
-        if kind == b"SQ" or length == _UNDEFINED:
+        if kind == b"SQ" or length == UNDEFINED_LENGTH:
             continue  # its items come next
         _turn(plain, at, at + length, _NUMBER_BYTES.get(kind, 1))
         at += length

@@ -14,6 +14,7 @@ import numpy as np
 from viewer.geometry import Optics
 from viewer.limits import open_regular
 from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
+from viewer.slides.czi_descriptions import CZI_MAGIC
 from viewer.slides.errors import (
     DamagedSlideError,
     NoSuchImageError,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_MAGIC = b"ZISRAWFILE"
 _TILE_PX = 512
 _MOST_SUBBLOCKS = 500_000
 _STORED = {"Gray8": "uint8", "Gray16": "uint16", "Gray32Float": "float32"}
@@ -50,7 +50,7 @@ _RANGE_PX = 512
 def is_czi(path: Path) -> bool:
     """Return whether the file begins like a CZI. Raises OSError."""
     with open_regular(path) as file:
-        return file.read(len(_MAGIC)) == _MAGIC
+        return file.read(len(CZI_MAGIC)) == CZI_MAGIC
 
 
 def open_czi(path: Path, image: int | None = None) -> PlanesSource | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 
+from viewer.annotations.annotation import NO_CLASS
 from viewer.annotations.bookmarks import BOOKMARK, NOTE
 from viewer.annotations.measured import figure_of, is_angle
 from viewer.ui.annotations.shown import name_of
@@ -58,8 +59,6 @@ class AnnotationCells:
 
     def of_class(self, group: Group, column: int, role: int, measure: Filling) -> object:
         """Return what the row of a class shows; None for nothing."""
-        from viewer.annotations.statistics import NO_CLASS
-
         match role:
             case Qt.ItemDataRole.DisplayRole if column == NAME:
                 return f"{group.name or NO_CLASS} ({len(group.ids):,})"

@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 import numpy as np
 
+from viewer.annotations.annotation import NO_CLASS
 from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.kept_geometry import geometry_parts
 from viewer.annotations.measured import angle_of, is_angle
@@ -189,8 +190,6 @@ def _folded(text: str) -> str:
 
 def holds(annotation: Annotation, words: Sequence[str]) -> bool:
     """Return whether all words occur in what is said of it."""
-    from viewer.annotations.statistics import NO_CLASS
-
     if not words:
         return True
     texts = (

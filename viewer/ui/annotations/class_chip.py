@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QMenu, QToolButton
 
-from viewer.annotations.annotation import NO_CLASS_COLOR
-from viewer.annotations.statistics import NO_CLASS
+from viewer.annotations.annotation import NO_CLASS, NO_CLASS_COLOR
 from viewer.ui.swatches import swatch
 from viewer.ui.widgets import plain_tip
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QObject, QPoint, Qt, QTimer, Signal
 from PySide6.QtWidgets import QMenu
 
-from viewer.annotations.annotation import NO_CLASS_COLOR, NO_COLOR, AnnotationClass
+from viewer.annotations.annotation import NO_CLASS, NO_CLASS_COLOR, NO_COLOR, AnnotationClass
 from viewer.annotations.palette import PaletteError, read_palette, write_palette
-from viewer.annotations.statistics import NO_CLASS
 from viewer.files.atomic_write import unwritable
 from viewer.plurals import plural
 from viewer.ui.actions import shown_shortcut

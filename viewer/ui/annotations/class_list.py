@@ -10,9 +10,8 @@ from PySide6.QtCore import QModelIndex, QPoint, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent
 from PySide6.QtWidgets import QAbstractItemView, QTreeView, QWidget
 
-from viewer.annotations.annotation import NO_CLASS_COLOR, NO_COLOR
+from viewer.annotations.annotation import NO_CLASS, NO_CLASS_COLOR, NO_COLOR
 from viewer.annotations.bookmarks import MARKS
-from viewer.annotations.statistics import NO_CLASS
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.item_views import KeyKeeper, set_up_columns

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QGuiApplication, QImage
 
+from viewer.annotations.annotation import NO_CLASS
 from viewer.canvas.scale_bar import ScaleBar
 from viewer.overlays.shown_overlays import overlays_text
 from viewer.slides.remote.address import folder_beside
@@ -209,7 +210,7 @@ class FigureController(QObject):
         for _, layer in pane.canvas.layers_over_slide():
             if isinstance(layer, AnnotationsLayer) and layer.is_shown:
                 entries += [
-                    (each.shown_color, each.class_name or "No class")
+                    (each.shown_color, each.class_name or NO_CLASS)
                     for each in layer.document.inside(field)
                 ]
         return entries

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from viewer.annotations.annotation import NO_CLASS
 from viewer.annotations.document import Document
 from viewer.annotations.selection import Selection
 from viewer.canvas.annotations_layer import AnnotationsLayer
@@ -121,7 +122,7 @@ def annotations_layer(
     for problem in problems:
         on_note(f"{path.name}: {problem}")
     for annotation in document.inside(field):
-        entries.append((annotation.shown_color, annotation.class_name or "No class"))
+        entries.append((annotation.shown_color, annotation.class_name or NO_CLASS))
     return AnnotationsLayer(document, Selection(document), canvas.update), LayerOrder.ANNOTATIONS
 
 

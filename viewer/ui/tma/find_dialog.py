@@ -19,13 +19,13 @@ from PySide6.QtWidgets import (
 
 from viewer.annotations.tma.dearraying import DearrayOptions
 from viewer.annotations.tma.labels import LabelScheme, TmaError, label_scheme
+from viewer.geometry import UM_PER_MM
 from viewer.ui.opened_dialog import answer_buttons, ok_cancel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MOST_LINES = 200
-_UM_PER_MM = 1000.0
 
 
 class LabelFields:
@@ -91,7 +91,7 @@ class FindDialog(QDialog):
         self.diameter.setSuffix(" mm")
         self.diameter.setSpecialValueText("Automatic")
         self.diameter.setEnabled(has_scale)
-        self.diameter.setValue((before.diameter_um or 0.0) / _UM_PER_MM)
+        self.diameter.setValue((before.diameter_um or 0.0) / UM_PER_MM)
         self.diameter.setAccessibleName("Diameter of a core")
         if not has_scale:
             self.diameter.setToolTip("Needs the pixel size of the slide")
@@ -130,7 +130,7 @@ class FindDialog(QDialog):
             labels = self.fields.labels
         except TmaError:
             return None
-        diameter_um = self.diameter.value() * _UM_PER_MM if self.diameter.isEnabled() else 0.0
+        diameter_um = self.diameter.value() * UM_PER_MM if self.diameter.isEnabled() else 0.0
         return DearrayOptions(
             diameter_um or None, self.rows.value() or None, self.columns.value() or None, labels
         )

@@ -12,10 +12,9 @@ from highdicom.ann import AnnotationGroup, Measurements
 from highdicom.spatial import ReferenceToImageTransformer
 from highdicom.uid import UID
 
-from viewer.annotations.annotation import DESCRIPTION, Annotation, AnnotationClass
+from viewer.annotations.annotation import DESCRIPTION, NO_CLASS, Annotation, AnnotationClass
 from viewer.annotations.formats.dicom.slide_headers import slide_headers
 from viewer.annotations.formats.dicom.terms import (
-    NO_CLASS,
     SCHEME,
     color_of_lab,
     concept_of,

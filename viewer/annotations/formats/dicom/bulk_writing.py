@@ -16,10 +16,10 @@ from highdicom.uid import UID
 from pydicom.sr.codedict import codes
 
 import viewer
+from viewer.annotations.annotation import NO_CLASS
 from viewer.annotations.formats.coco import without_holes
 from viewer.annotations.formats.dicom.terms import (
     CATEGORY,
-    NO_CLASS,
     concept_of,
     lab_of,
     label_of,

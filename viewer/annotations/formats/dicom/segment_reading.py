@@ -10,8 +10,9 @@ import shapely
 from highdicom.seg import Segmentation, SegmentsOverlapValues
 from highdicom.spatial import ImageToReferenceTransformer
 
+from viewer.annotations.annotation import NO_CLASS
 from viewer.annotations.formats.dicom.slide_headers import complete_measures, slide_headers
-from viewer.annotations.formats.dicom.terms import NO_CLASS, color_of_lab
+from viewer.annotations.formats.dicom.terms import color_of_lab
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.masks.mask_legend import Label, Legend
 from viewer.annotations.masks.mask_reading import Regions

@@ -16,10 +16,10 @@ from highdicom.seg import Segmentation, SegmentDescription
 from highdicom.spatial import PixelToReferenceTransformer
 from highdicom.uid import UID
 
-from viewer.annotations.annotation import NO_COLOR
+from viewer.annotations.annotation import NO_CLASS, NO_COLOR
 from viewer.annotations.formats.dicom.bulk_writing import DEVICE, UTF_8
 from viewer.annotations.formats.dicom.slide_headers import SLICE_MM
-from viewer.annotations.formats.dicom.terms import CATEGORY, NO_CLASS, concept_of, lab_of, label_of
+from viewer.annotations.formats.dicom.terms import CATEGORY, concept_of, lab_of, label_of
 from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.masks.label_masks import MaskPlace, labeled

@@ -11,13 +11,13 @@ from highdicom.sr import CodedConcept
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
+from viewer.annotations.annotation import NO_CLASS
 from viewer.annotations.formats.foreign_values import quoted
 from viewer.colors import rgb_of
 from viewer.plain_text import shown_line
 
 SCHEME = "99COVERSLIP"
 """A private scheme: the words are the user's own, not terms of a dictionary."""
-NO_CLASS = "No class"
 """DICOM wants a label of each group."""
 CATEGORY = codes.SCT.SpatialAndRelationalConcept
 """Of anything drawn: it says no more than that it is a place."""

@@ -20,6 +20,7 @@ from viewer.files.unfinished import unfinished_folder
 from viewer.limits import DICOM_HEADER_BYTES, LimitError, open_regular
 from viewer.slides.dicom.header import WHOLE_SLIDE
 from viewer.slides.dicom.kinds import HEAD_BYTES, is_dicom
+from viewer.slides.dicom.plain_form import UNDEFINED_LENGTH
 from viewer.slides.files.slide_files import dicom_series
 from viewer.slides.readers.dicom.files import check_elements
 from viewer.slides.readers.dicom.frames import HALF_CHROMA
@@ -52,7 +53,6 @@ _REFUSED = frozenset(("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"))
 _BURNED_IN = "A file says that text is burned into its pixels: it stays, so look at the copy."
 _MOST_FILES = 2000
 _COPIED_SHARE = 0.95
-_UNDEFINED = 0xFFFFFFFF
 
 
 class _Instance(msgspec.Struct, frozen=True):
@@ -257,7 +257,7 @@ def _native(file: BinaryIO, at: int, *, is_implicit: bool) -> tuple[int, bytes]:
     file.seek(at)
     head = file.read(8 if is_implicit else 12)
     (size,) = struct.unpack("<I", head[-4:])
-    if len(head) < 8 or size == _UNDEFINED:
+    if len(head) < 8 or size == UNDEFINED_LENGTH:
         raise WritingError("The pixels of a file are damaged.")
     return size, head
 

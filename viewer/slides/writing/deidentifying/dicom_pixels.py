@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from viewer.limits import COPIED_TILE_BYTES, DICOM_FRAGMENTS
+from viewer.slides.dicom.plain_form import UNDEFINED_LENGTH
 from viewer.slides.writing.errors import WritingError
 from viewer.slides.writing.jpeg2000_streams import without_comments
 from viewer.slides.writing.jpeg_streams import StreamError, without_texts
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 _ITEM, _DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
-_UNDEFINED = 0xFFFFFFFF
 _JPEG = frozenset((
     "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.57",
     "1.2.840.10008.1.2.4.70",
@@ -87,7 +87,7 @@ def copy_encapsulated(
 
     Raises WritingError and OSError.
     """
-    out.write(_PIXEL_DATA + b"OB\0\0" + struct.pack("<I", _UNDEFINED))
+    out.write(_PIXEL_DATA + b"OB\0\0" + struct.pack("<I", UNDEFINED_LENGTH))
     # Each fragment has a head, and may need to be filled up.
     size = frames.size_bytes + 9 * len(frames.fragments)
     table_size = 4 * len(frames.fragments) if size < _MOST_TABLE_BYTES else 0
