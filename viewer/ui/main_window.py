@@ -36,8 +36,7 @@ from viewer.ui.palette import CommandPalette
 from viewer.ui.panel_places import place_panels
 from viewer.ui.path_opening import PathOpening
 from viewer.ui.projects.controller import ProjectsController
-from viewer.ui.recent import with_recent
-from viewer.ui.recent_menu import RecentMenu
+from viewer.ui.recent import RecentMenu, with_recent
 from viewer.ui.recording.controller import RecordingController
 from viewer.ui.settings_in_force import SettingsInForce
 from viewer.ui.shell.frame import WindowFrame

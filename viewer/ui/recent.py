@@ -1,8 +1,11 @@
-"""What was opened last, slides or projects, newest first, and how they are told apart."""
+"""What was opened last, slides or projects, newest first: its list, its menu, names told apart."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QMenu, QWidget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,3 +43,27 @@ def names_told_apart(paths: Sequence[Path]) -> list[str]:
         f"{name} ({folder})" if names.count(name) > 1 else name
         for name, folder in zip(names, folders_of(paths), strict=True)
     ]
+
+
+class RecentMenu(QMenu):
+    """Lists slides, and lets all of them be forgotten."""
+
+    slide_chosen = Signal(object)
+    """The Path of a slide."""
+    forget_requested = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__("&Recent slides", parent)
+        self.setToolTipsVisible(True)
+
+    def show_paths(self, paths: Sequence[Path]) -> None:
+        """List these slides, the newest first."""
+        self.clear()
+        self.setEnabled(bool(paths))
+        for path, name in zip(paths, names_told_apart(paths), strict=True):
+            action = self.addAction(name.replace("&", "&&"))
+            action.setToolTip(str(path))
+            action.triggered.connect(lambda _=False, path=path: self.slide_chosen.emit(path))
+        self.addSeparator()
+        forget = self.addAction("&Forget these")
+        forget.triggered.connect(lambda: self.forget_requested.emit())

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from viewer.canvas.tile_picture import TilePicture
     from viewer.tiles.cache import TileCache
     from viewer.ui.background_runner import BackgroundRunner
-    from viewer.ui.recent_menu import RecentMenu
+    from viewer.ui.recent import RecentMenu
     from viewer.ui.recording.controller import RecordingController
     from viewer.ui.slides.associated_panel import AssociatedPanel
     from viewer.ui.slides.slide_pane import SlidePane

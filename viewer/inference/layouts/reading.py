@@ -9,7 +9,8 @@ import msgspec
 
 from viewer.errors import reason_of
 from viewer.inference.models.bundle import BundleError, ModelBundle, file_sha256
-from viewer.inference.models.description import ModelDescription, complaint, names_as_stored
+from viewer.inference.models.contradictions import complaint
+from viewer.inference.models.description import ModelDescription, names_as_stored
 from viewer.limits import DESCRIPTION_BYTES, read_regular
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.untyped import is_sequence

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.errors import CoverslipError, reason_of
+from viewer.inference.models.contradictions import complaint
 from viewer.inference.models.description import (
     MODEL_FILE,
     ModelDescription,
     ModelInput,
-    complaint,
     missing_names,
     names_as_stored,
 )
