@@ -201,7 +201,12 @@ def test_webdataset_shards_hold_whole_samples(sessions: list[Path], tmp_path: Pa
     for shard in shards:
         in_shard: dict[str, set[str]] = {}
         with tarfile.open(shard) as tar:
+            names = tar.getnames()
+            # Each sample's files are in order, whichever session it is of.
+            assert sorted(names, key=lambda name: name.partition(".")[0]) == sorted(names)
             for member in tar:
+                assert (member.uid, member.uname, member.gname, member.mtime) == (0, "", "", 0)
+                assert member.mode == 0o600
                 key, _, kind = member.name.partition(".")
                 in_shard.setdefault(key, set()).add(kind)
         assert not in_shard.keys() & kinds.keys()
