@@ -29,6 +29,7 @@ from marked_slides import (
 from pydicom.encaps import generate_frames
 from pydicom.uid import UID
 
+from viewer.errors import CoverslipError
 from viewer.slides.writing.deidentify import deidentify
 from viewer.slides.writing.errors import UnknownKindError, WritingCanceledError
 from viewer.slides.writing.watch import Watch
@@ -181,6 +182,27 @@ def test_other_kinds_are_refused(tmp_path: Path, shared_slide: Callable[[str], P
     with pytest.raises(UnknownKindError, match="only Aperio SVS"):
         deidentify(slide, tmp_path / "b.tiff")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("kept_bytes", "sentence"),
+    [
+        (400_000, "a.svs is damaged (none of its directories can be read); copy it again."),
+        (0, "a.svs is empty; copy it again from where it came."),
+        (-1, "a.svs is a folder and no slide; open a slide in it."),
+    ],
+)
+def test_a_slide_that_was_cut_short_is_called_so(
+    tmp_path: Path, sample_slide: Path, kept_bytes: int, sentence: str
+) -> None:
+    """And an empty one, and a folder: none of them is of another kind."""
+    slide = tmp_path / "a.svs"
+    if kept_bytes < 0:
+        slide.mkdir()
+    else:
+        slide.write_bytes(sample_slide.read_bytes()[:kept_bytes])
+    with pytest.raises(CoverslipError, match=f"^{re.escape(sentence)}$"):
+        deidentify(slide, tmp_path / "b.svs")
 
 
 def test_a_canceled_copy_leaves_nothing(tmp_path: Path, sample_slide: Path) -> None:

@@ -76,7 +76,7 @@ def open_slide(path: Path, image: int | None = None) -> SlideSource:
 
 def _open_file(path: Path, real: Path, image: int | None) -> SlideSource:
     """Open a file, or a folder of Zarr; a link by what it leads to. Raises SlideError, OSError."""
-    _check_file(real)
+    check_file(real)
     version = FileVersion(path)
     # Not in the process that this starts, which opens slides by itself.
     from viewer.slides.reader_process.source import open_isolated
@@ -162,7 +162,7 @@ def check_name(path: Path) -> None:
         )
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
     """Refuse what no reader needs to look at. Raises SlideError and OSError."""
     if path.is_dir():
         if folder_kind(path) is None:

@@ -19,6 +19,7 @@ from viewer.slides.access_errors import access_error
 from viewer.slides.dicom.kinds import HEAD_BYTES, is_dicom
 from viewer.slides.errors import SlideError
 from viewer.slides.files.slide_files import home_of, slide_files
+from viewer.slides.opener import check_file
 from viewer.slides.remote.address import is_address
 from viewer.slides.tiff_words import TIFF_MAGIC
 from viewer.slides.writing.deidentifying.directory_bounds import check_directories
@@ -106,6 +107,7 @@ def _deidentified(slide: Path, out: Path, *, overwrite: bool, watch: Watch) -> t
         raise access_error(slide, FileNotFoundError())
     try:
         check_regular(slide)
+        check_file(slide)
         if is_dicom_slide(slide):
             target = in_folder(out, "")
             check_place(slide, target, overwrite=overwrite)
@@ -155,7 +157,10 @@ def _copy_tiff(
     except (TiffFileError, ValueError, struct.error) as error:
         raise DamagedFileError(slide.name, error) from error
     with tiff:
-        kind = _kind_of(tiff)
+        try:
+            kind = _kind_of(tiff)
+        except Exception as error:
+            raise DamagedFileError(slide.name, error) from error
         if kind is None:
             raise UnknownKindError(_refusal(slide))
         report = Report(kind)
@@ -202,7 +207,10 @@ def _sizes_px(pages: Iterable[TiffPage]) -> set[tuple[int, int]]:
 
 
 def _kind_of(tiff: TiffFile) -> str | None:
-    page = tiff.pages.first
+    try:
+        page = tiff.pages.first
+    except IndexError:  # the directories of a file that was cut short lay behind its end
+        raise ValueError("none of its directories can be read") from None
     if tiff.is_ndpi:
         return "Hamamatsu NDPI"
     if page.description.startswith("Aperio"):
