@@ -194,6 +194,16 @@ def test_so_are_coarser_and_finer_tiles_in_place_of_missing_ones(
     _assert_alike(*_both(loader, source, view, ratio))
 
 
+def test_a_coarser_tile_is_magnified_only_where_finer_ones_lack(qapp: object) -> None:
+    tile = TilePicture(QImage(256, 256, QImage.Format.Format_RGB32))
+    view, lacking = QRect(0, 0, 1000, 600), QRect(256, 256, 256, 256)
+    coarse = [(QRect(0, 0, 4096, 4096), tile)]
+    rects = [QRect(256 * column, 256 * row, 256, 256) for row in range(3) for column in range(4)]
+    fine = [(rect, tile) for rect in rects if rect != lacking]
+    of_levels = list(tile_scaling._seen_of([coarse, fine], view))
+    assert of_levels == [(coarse, [lacking]), (fine, [view])]
+
+
 @pytest.mark.parametrize("view", [INSIDE, AT_EDGES])
 def test_so_are_holes(source: SlideSource, load: Load, view: View) -> None:
     loader = load(view, without=lambda key: key.column % 2 == 0, has_overview=False)

@@ -13,12 +13,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PySide6.QtGui import QRegion
 
 from viewer.canvas import opencv
+from viewer.canvas.tile_painting import rects_of
 from viewer.canvas.tile_picture import writable_pixels_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from PySide6.QtCore import QPoint, QRect
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 _SHARED_PX = 1 << 18
 """So many pixels are worth waking another thread."""
+_MOST_PLACES = 64
+"""Of a level that others hide in part; of more the rectangle around them is drawn."""
 _BAND_PX = 1 << 20
 """Parts of a tile are no larger, so that two threads end at about the same time."""
 _MOST_CUT = 1 / 4
@@ -61,7 +65,7 @@ class TileScaler:
     def draw(
         self,
         frame: QImage,
-        levels: Iterable[Sequence[tuple[QRect, TilePicture]]],
+        levels: Sequence[Sequence[tuple[QRect, TilePicture]]],
         shift: QPoint,
         clip: QRect,
         *,
@@ -82,8 +86,10 @@ class TileScaler:
         """
         pixels = writable_pixels_of(frame)
         is_large = clip.width() * clip.height() >= _SHARED_PX
-        for tiles in levels:
-            calls = deque(_calls(pixels, tiles, shift, clip, in_motion=in_motion))
+        for tiles, places in _seen_of(levels, clip.translated(-shift)):
+            calls: deque[_Call] = deque()
+            for place in places:
+                calls += _calls(pixels, tiles, shift, place.translated(shift), in_motion=in_motion)
             if not is_large or time.monotonic() < self._alone_until_s:
                 _make_all(calls)
                 continue
@@ -110,6 +116,29 @@ class TileScaler:
 
 tile_scaler = TileScaler()
 """One for all canvases, as they paint one after the other."""
+
+
+def _seen_of(
+    levels: Sequence[Sequence[tuple[QRect, TilePicture]]], clip: QRect
+) -> Iterator[tuple[Sequence[tuple[QRect, TilePicture]], list[QRect]]]:
+    """Yield tiles over each other with the places where none above hides them, the lowest first.
+
+    A coarse tile that stands in for one that is to come lies under all of a large screen, and to
+    magnify what nobody sees of it takes longer than a frame has.
+    """
+    if len(levels) == 1:
+        yield levels[0], [clip]
+        return
+    seen = QRegion(clip)
+    of_levels: list[tuple[Sequence[tuple[QRect, TilePicture]], list[QRect]]] = []
+    for tiles in reversed(levels):
+        places = rects_of(seen)
+        of_levels.append((tiles, places if len(places) <= _MOST_PLACES else [seen.boundingRect()]))
+        hiding = QRegion()
+        for rect, _ in tiles:
+            hiding += rect
+        seen -= hiding
+    yield from reversed(of_levels)
 
 
 def _calls(
