@@ -65,6 +65,8 @@ def test_every_command_tells_json(session: str, tmp_path: Path) -> None:
 
 def test_reviews_are_told_with_figures_and_agreement(session: str, tmp_path: Path) -> None:
     folder = tmp_path / "home" / "data" / "sessions" / session
+    none = coverslip("sessions", "review", session, "--stats", folder=tmp_path)
+    assert (none.stdout, none.stderr) == ("", "Nobody has reviewed this session yet.\n")
     items = report_of(folder).items
     for name in ("r1", "r2"):
         review = Review(session, name, items, ReviewLog(review_path(folder, name)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,13 +33,18 @@ def study(tmp_path: Path) -> Path:
 def test_slides_are_added_once_and_listed(study: Path) -> None:
     (study.parent / "bad.svs").write_text("no slide")
     make_slide(study.parent / "3.png", 3)
+    shutil.copyfile(study.parent / "slides" / "2.png", study.parent / "copy.png")
     more = coverslip(
-        "projects", "add", "study", "slides/1.png", "3.png", "bad.svs", "--json",
+        "projects", "add", "study", "slides/1.png", "3.png", "bad.svs", "copy.png", "--json",
         folder=study.parent,
     )  # fmt: skip
     assert more.returncode == 1
     assert json.loads(more.stdout)["added"] == 1
     assert "bad.svs" in more.stderr
+    assert "../copy.png is the same slide as ../slides/2.png, which the project lists.\n" in (
+        more.stderr
+    )
+    assert "1.png" not in more.stderr
     first = read_project(study).slides[0]
     change_project(study, changing_slide(first.identity, state="done", assignee="Anna"))
     listed = coverslip("projects", "list", "study/project.json", "--json", folder=study.parent)

@@ -338,6 +338,12 @@ def _add(
         fail(str(error))
     for sentence in refused:
         typer.echo(sentence, err=True)
+    copies = [
+        f"{each.path} is the same slide as {listed.path}, which the project lists."
+        for each in new
+        if (listed := after.slide(each.identity)) is not None and listed.path != each.path
+    ]
+    say_first(copies, "{count} more are listed under another name, too.")
     record: dict[str, object] = {
         "project": str(folder), "slides": len(after.slides),
         "added": len(after.slides) - len(before.slides), "refused": len(refused),

@@ -15,6 +15,7 @@ from viewer.cli.output import (
     print_json,
     print_record,
     print_table,
+    say,
 )
 from viewer.plurals import plural
 
@@ -165,6 +166,9 @@ def review(
         report = report_of(session_folder(session))
     except SessionError as error:
         fail(str(error))
+    if not report.reviews and not json:
+        say("Nobody has reviewed this session yet.")
+        return
     if stats:
         figures = {name: asdict(figures) for name, figures in report.figures.items()}
         agreements = [asdict(agreement) for agreement in report.agreements]
