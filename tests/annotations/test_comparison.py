@@ -93,6 +93,19 @@ def test_a_set_agrees_with_itself() -> None:
     assert comparison.disagreements == ()
 
 
+def test_what_a_file_rounds_away_is_no_region_where_two_sets_differ() -> None:
+    drawn = shapely.Point(5000, 5000).buffer(3000.0041)
+    kept = shapely.transform(drawn, lambda corners: np.round(corners, 2))
+    moved = shapely.transform(drawn, lambda corners: corners + 0.05)
+    slide = shapely.box(0, 0, 10_000, 10_000)
+    one, other, shifted = (
+        [Annotation(each, shown_as=AnnotationClass("Tumor"))] for each in (drawn, kept, moved)
+    )
+    assert drawn.symmetric_difference(kept).area > 10
+    assert compare(one, other, slide).disagreements == ()
+    assert len(compare(one, shifted, slide).disagreements) >= 2
+
+
 def test_cohens_own_kind_of_table() -> None:
     """Of 100 pixels 20 are both's, 5 only A's, 10 only B's, 65 nobody's: kappa is 0.625."""
     slide = shapely.box(0, 0, 10, 10)

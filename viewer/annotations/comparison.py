@@ -32,6 +32,8 @@ MATCH_IOU = 0.5
 _REGIONS = "The regions"
 _LEAST_DISAGREEMENT_PX2 = 1.0
 """Slivers below this come of rounding; they count in the figures but are not listed."""
+_LEAST_WIDTH_PX = 0.02
+"""Nor are longer ones that are thinner: files keep hundredths of a pixel."""
 
 
 class ClassComparison(msgspec.Struct, frozen=True):
@@ -177,7 +179,7 @@ def compare(
         surplus_a[name] = _without(covered_a, covered_b)
         surplus_b[name] = _without(covered_b, covered_a)
     found = [*_confused(surplus_a, surplus_b)]
-    found = [each for each in found if each.area_px2 >= _LEAST_DISAGREEMENT_PX2]
+    found = [each for each in found if not _is_sliver(each.geometry)]
     found.sort(key=lambda each: each.area_px2, reverse=True)
     return Comparison(tuple(classes), tuple(found), reference, passed_a + passed_b)
 
@@ -337,6 +339,12 @@ def _disagreements(shapes: _Shapes, class_a: str, class_b: str) -> Iterator[Disa
     parts = shapely.get_parts(shapes)
     for part in parts[areas(parts) > 0].tolist():
         yield Disagreement(part, class_a, class_b)
+
+
+def _is_sliver(region: BaseGeometry) -> bool:
+    """Return whether a region is as small or, along its border, as thin as rounding makes it."""
+    area_px2 = region.area
+    return area_px2 < max(_LEAST_DISAGREEMENT_PX2, _LEAST_WIDTH_PX * region.length / 2)
 
 
 def _none() -> _Shapes:
