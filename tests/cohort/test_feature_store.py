@@ -82,7 +82,7 @@ def test_a_slide_that_is_kept_again_takes_the_place_of_the_former(tmp_path: Path
     store.add_slide(ENCODER, features("a", 0))
     store.add_slide(ENCODER, features("a", 7, rows=2))
     assert len(store.read_slide(ENCODER, "a")) == 20
-    assert len(store.slides(ENCODER)) == 1
+    assert len(store._slide_rows()) == 1
 
 
 def test_rows_without_a_named_slide_are_replaced(tmp_path: Path):

@@ -22,10 +22,19 @@ from viewer.inference.models.model_library import (
     models_folder,
     version_order,
 )
-from viewer.inference.runs.kept_results import KeptResults, made_on
+from viewer.inference.runs.kept_results import KeptResults, kept_blocks, made_on
+from viewer.inference.runs.known_blocks import KnownBlocks
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.objects import Objects
-from viewer.overlays.result_store import StoreAbout, read_store, result_path
+from viewer.overlays.result_store import (
+    ResultStore,
+    StoreAbout,
+    clear_results,
+    read_store,
+    result_path,
+)
+from viewer.overlays.segments.places import place_of
+from viewer.overlays.segments.segment_store import SegmentStore
 from viewer.slides import open_slide
 
 REGION = "900,1300,384,320"
@@ -147,3 +156,82 @@ def test_two_threads_keep_all_that_each_puts() -> None:
             sys.setswitchinterval(before_s)
         assert failures == []
         assert len(dict(kept)) == 600
+
+
+_ABOUT = StoreAbout("s.svs", "a slide", "m", 0.5, BlockGrid(Size(1000, 1000), 1.0, 64, 0))
+_HERE, _THERE = BlockKey(0, 0), BlockKey(1, 0)
+_CUDA = made_on("cuda")
+
+
+def _keep(*blocks: tuple[BlockKey, bytes, str]) -> None:
+    with closing(KeptResults(_ABOUT)) as kept:
+        for block in blocks:
+            kept.put(*block)
+
+
+def test_each_block_is_given_once_and_that_of_the_cpu_first() -> None:
+    _keep((_HERE, b"cpu", ""), (_HERE, b"cuda", _CUDA), (_THERE, b"cuda", _CUDA))
+    assert list(kept_blocks(_ABOUT)) == [(_HERE, b"cpu", ""), (_THERE, b"cuda", _CUDA)]
+    with closing(KeptResults(_ABOUT)) as kept:
+        assert list(kept) == [(_HERE, b"cpu"), (_THERE, b"cuda")]
+        assert kept.counts == {"": 1, _CUDA: 1}
+        for device, other in (("", "1 on cuda, bfloat16"), (_CUDA, "1 on cpu, float32")):
+            assert kept.others(device) == (
+                f"Results of another device are shown ({other}); new ones are kept apart."
+            )
+
+
+def test_a_shared_store_gets_what_this_machine_has_of_what_is_wanted(tmp_path: Path) -> None:
+    _keep((_HERE, b"here", ""), (_THERE, b"there", ""))
+    place = place_of(str(tmp_path))
+    with closing(KeptResults(_ABOUT, place, {_HERE})) as shared:
+        assert list(shared) == [(_HERE, b"here")]
+        shared.flush()
+    clear_results()
+    with closing(KeptResults(_ABOUT, place)) as shared:
+        assert list(shared) == [(_HERE, b"here")]
+
+
+class _Listener:
+    """Hears what is known; knows one block already."""
+
+    is_over = False
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.attached: list[BlockKey] = []
+
+    def on_known(self, key: BlockKey, data: bytes) -> None:
+        pass
+
+    def on_attached(self, key: BlockKey, data: bytes) -> bool:
+        assert data == b"theirs"
+        self.attached.append(key)
+        return key != _HERE
+
+    def on_passing(self, sentence: str) -> None:
+        self.said.append(sentence)
+
+    on_failed = on_passing
+
+
+def test_a_full_disk_is_said_once_and_what_attached_stores_add_is_counted(tmp_path: Path) -> None:
+    store = SegmentStore(place_of(str(tmp_path / "store")), _ABOUT)
+    for key in (_HERE, _THERE):
+        store.put(key, b"theirs")
+    store.flush()
+    store.close()
+    heard, bundle = _Listener(), load_bundle(make_bundle(tmp_path / "m"))
+    known = KnownBlocks(bundle, None, lambda: [str(tmp_path / "store")], None, heard)
+    with closing(known):
+        known.load(_ABOUT)
+        assert sorted(heard.attached) == [_HERE, _THERE]
+        (sentence,) = heard.said
+        assert sentence.startswith("1 part of the slide comes from the store ")
+        assert known._kept is not None
+        own = known._kept._stores[""]
+        assert isinstance(own, ResultStore)
+        own._database.execute("PRAGMA max_page_count=1")
+        for _ in range(2):
+            known.put(_THERE, bytes(100_000), "")
+    assert [each.startswith("Results cannot be kept") for each in heard.said] == [False, True]

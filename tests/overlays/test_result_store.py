@@ -14,16 +14,20 @@ import pytest
 from overlay_steps import squares
 
 from viewer.folders import config_folder
+from viewer.geometry import Size
 from viewer.inference.runs import results_limit
-from viewer.overlays.blocks import BlockKey
+from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.objects import Objects
 from viewer.overlays.result_store import (
     COLUMNS_SUFFIX,
     ResultStore,
     ResultStoreError,
+    StoreAbout,
     clear_results,
+    read_about,
     result_path,
     results_folder,
+    results_name,
 )
 from viewer.settings import Settings, save_settings
 
@@ -173,3 +177,41 @@ def test_two_processes_may_have_the_same_results_open(tmp_path: Path) -> None:
     assert sqlite3.connect(tmp_path / "r.sqlite").execute("PRAGMA integrity_check").fetchone() == (
         "ok",
     )
+
+
+def test_all_results_go_even_those_that_are_written() -> None:
+    writing = ResultStore(results_folder() / "new" / "r.sqlite")
+    writing.put(BlockKey(0, 0), squares((0, 0)).to_bytes())
+    clear_results()
+    assert not list(results_folder().iterdir())
+    writing.close()
+
+
+def test_a_journal_of_a_crash_long_ago_spares_nothing_and_new_folders_stay() -> None:
+    path = results_folder() / "crashed" / "r.sqlite"
+    store = ResultStore(path)
+    store.put(BlockKey(0, 0), squares((0, 0)).to_bytes())
+    journal = path.with_name("r.sqlite-wal")
+    held, size = journal.read_bytes(), path.stat().st_size
+    store.close()
+    journal.write_bytes(held)
+    new = results_folder() / "just made"
+    new.mkdir()
+    os.utime(path, (1000, 1000))
+    assert clear_results(keep_bytes=1) >= size + len(held)
+    assert not list(path.parent.iterdir())
+    assert new.exists(), "another run is about to fill it"
+
+
+def test_results_say_what_they_belong_to_now_and_when_they_were_used(tmp_path: Path) -> None:
+    path = tmp_path / "r.sqlite"
+    grid = BlockGrid(Size(100, 100), 1.0, 64, 0)
+    for slide in ("former.svs", "moved.svs"):
+        ResultStore(path, StoreAbout(slide, "key", "m 1", 0.5, grid)).close()
+        about = read_about(path)
+        assert about is not None
+        assert about.slide == slide
+    os.utime(path, (1000, 1000))
+    ResultStore(path).close()
+    assert path.stat().st_mtime > 1000
+    assert len({results_name("key", "m 1", mpp_um) for mpp_um in (0.5, 0.50001, 0.49)}) == 3
