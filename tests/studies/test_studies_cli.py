@@ -120,6 +120,8 @@ def test_a_blind_study_from_beginning_to_end(
     assert seen(home_a, "B") == ([], [])  # says who it is, but has no key
     assert seen(home_b, "A") == ([], [])
     assert seen(tmp_path / "c", "C") == ([], [])
+    nothing = run(tmp_path / "c", "projects", "answers", study, "--reader", "C")
+    assert "What is sealed from you is left out" in nothing.stderr
 
     wrong = run(boss, "projects", "unseal", study, "--key", key, typed="another one\n")
     assert (wrong.exit_code, "not the passphrase of study.key" in wrong.stderr) == (2, True)
@@ -138,7 +140,9 @@ def test_a_blind_study_from_beginning_to_end(
         ("B", "With AI", "My annotations", 1),
         ("B", "Without AI", "My annotations", 1),
     ]
-    given = json.loads(run(new_home, "projects", "answers", study, "--json").stdout)
+    answers = run(new_home, "projects", "answers", study, "--json")
+    assert not answers.stderr
+    given = json.loads(answers.stdout)
     assert {each["stage"] for each in given} == {"Without AI", "With AI"}
     assert len({each["at_utc"] for each in given}) == 3
 

@@ -259,6 +259,8 @@ def answers(
             write_answers(out, held, given)
     except OSError as error:
         fail(f"{error.filename or place} cannot be used ({reason_of(error)}).")
+    if asks.sealed_sentence:
+        say(asks.sealed_sentence)
     if out is not None:
         print_record({"answers": len(given), "out": str(out)}, json=json)
         return

@@ -34,6 +34,13 @@ class StudyReader(msgspec.Struct, frozen=True):
     ends: tuple[StageEnd, ...] = ()
     is_owner: bool = False
 
+    @property
+    def sealed_sentence(self) -> str:
+        """Return what an export leaves out because it is sealed from the reader; "" for nothing."""
+        if self.is_owner or not self.project.owner_key or self.project.unsealed_utc:
+            return ""
+        return "What is sealed from you is left out: the owner of the study exports all."
+
     def view(self, identity: str) -> ReaderView:
         """Return what the reader sees of a slide, which the project may know by another name."""
         return view_of(self.project, self.reader, self.ends, identity, is_owner=self.is_owner)

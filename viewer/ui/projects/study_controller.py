@@ -171,11 +171,8 @@ class StudyController(QObject):
     @property
     def sealed_sentence(self) -> str:
         """Return what an export leaves out because it is sealed from the reader; "" for nothing."""
-        project, study = self._opened.project, self.study
-        is_open = not project.owner_key or bool(project.unsealed_utc)
-        if is_open or (study is not None and study.is_owner):
-            return ""
-        return "What is sealed from you is left out: the owner of the study exports all."
+        study = self.study
+        return study.sealed_sentence if study is not None else ""
 
     def slide_of(self, pane: SlidePane) -> ReaderSlide | None:
         """Return a pane's slide as the reader has it; None while a study is being opened."""
