@@ -1,6 +1,6 @@
 """Start Coverslip from a checkout: `python app.py [SLIDE ...]`."""
 
-from viewer.cli import main
+from viewer.entry import main
 
 if __name__ == "__main__":
     main()

@@ -1,6 +1,6 @@
 """Start the program: `python -m coverslip [SLIDE ...]`."""
 
-from viewer.cli import main
+from viewer.entry import main
 
 if __name__ == "__main__":
     main()

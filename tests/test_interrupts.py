@@ -2,6 +2,8 @@
 
 import _thread
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -24,3 +26,19 @@ def test_a_signal_that_a_wait_would_keep_is_heard() -> None:
     finally:
         ending.cancel()
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_an_interrupt_while_the_program_loads_says_nothing() -> None:
+    """The command line takes a third of a second to load."""
+    code = (
+        "import os, signal, sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'viewer.cli.explain':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from viewer.entry import main\n"
+        "main()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")

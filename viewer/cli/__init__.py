@@ -337,7 +337,7 @@ check_every_command(app)
 
 
 def main() -> None:
-    """Run a command line: the entry point of `coverslip` and of app.py."""
+    """Run a command line; ends the program with its exit code."""
     _forget_current_folder()
     sys.exit(run_command_line(app_of(sys.argv[1:]), sys.argv[1:]))
 
