@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import Any
 
 import pytest
 from bucket import BUCKET, Bucket
@@ -90,3 +92,36 @@ def test_a_claim_is_held_by_one_and_taken_over_once_its_holder_is_silent(tmp_pat
     for name in ("slide", "another"):
         with second.held(name, waits=True) as is_held:
             assert is_held
+
+
+def test_a_holder_that_lost_its_claim_says_no_more_and_leaves_that_of_the_next(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(claims, "BEAT_S", 0.02)
+    first = Claims(str(tmp_path))
+    with first.held("slide", waits=False):
+        (folder,) = (tmp_path / claims._FOLDER).iterdir()
+        place = folder.relative_to(tmp_path).as_posix()
+        number = next(n for n in count(2) if claims._written(first._place, place, n))
+        end_s = time.monotonic() + 20
+        while any(each.name == "claim" for each in threading.enumerate()):
+            assert time.monotonic() < end_s
+            time.sleep(0.01)
+    assert [int(name) for name in first._place.names(place)] == [number]
+
+
+def test_a_claim_whose_answer_is_lost_is_held_all_the_same(tmp_path):
+    place = Claims(str(tmp_path))._place
+
+    class Lost:
+        """Writes, and says that it did not."""
+
+        read = place.read
+
+        def create(self, path: str, data: bytes) -> bool:
+            place.create(path, data)
+            return False
+
+    lost: Any = Lost()
+    assert claims._written(lost, "a", 1)
+    assert not claims._written(lost, "a", 1)

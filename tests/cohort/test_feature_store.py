@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from viewer.cohort.features import store as stores
 from viewer.cohort.features.errors import FeatureStoreError, lance_reason
 from viewer.cohort.features.exchange import write_features
 from viewer.cohort.features.rows import Encoder, SlideFeatures
@@ -83,6 +84,37 @@ def test_a_slide_that_is_kept_again_takes_the_place_of_the_former(tmp_path: Path
     store.add_slide(ENCODER, features("a", 7, rows=2))
     assert len(store.read_slide(ENCODER, "a")) == 20
     assert len(store._slide_rows()) == 1
+
+
+def test_vectors_of_another_length_are_refused_and_pieces_put_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    store = FeatureStore(tmp_path, writes=True)
+    short = replace(features("a", 0), vectors=features("a", 0).vectors[:, :8])
+    with pytest.raises(FeatureStoreError, match=r"vectors of 16 numbers; these of a\.svs have 8\."):
+        store.add_slide(ENCODER, short)
+    assert store._slide_rows() == []
+    for number, name in enumerate("ab"):
+        store.add_slide(ENCODER, features(name, number, rows=1))
+    monkeypatch.setattr(stores, "_MOST_PIECES", 1)
+    store.compact(ENCODER)
+    for table in (store._table("slides"), store.table_of(ENCODER)):
+        assert table.stats()["fragment_stats"]["num_fragments"] == 1
+
+
+def test_a_change_that_others_always_forestall_is_told_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(stores, "_AGAIN_S", (0.0, 0.0))
+    store, tries = FeatureStore(tmp_path, writes=True), list[int]()
+
+    def conflict(_table: object) -> None:
+        tries.append(1)
+        raise RuntimeError("Commit conflict for version 7")
+
+    with pytest.raises(RuntimeError, match="version 7"):
+        store._change("slides", conflict)
+    assert len(tries) == 3
 
 
 def test_rows_without_a_named_slide_are_replaced(tmp_path: Path):
