@@ -9,12 +9,21 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import typer
 from typer.core import TyperGroup
 
+from viewer.agents.endpoint import Endpoint
 from viewer.cli import app
+from viewer.inference.cells.settings import CellSettings
+from viewer.inference.models.description import ModelDescription
+from viewer.policy import Policy
+from viewer.recording.events import Event
+from viewer.recording.session import SessionHeader, SlideRef
 from viewer.setting_choices import CHOICES
+from viewer.studies.forms import Form, Question
+from viewer.studies.project import Project, ProjectSlide
 from viewer.ui.commands import COMMANDS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -144,6 +153,34 @@ def test_every_variable_of_the_program_is_in_a_document() -> None:
     }
     assert "COVERSLIP_HOME" in found
     assert {name for name in found if name not in text} == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "page"),
+    [
+        (CellSettings, "cells.md"), (Endpoint, "agents.md"), (Form, "projects.md"),
+        (ModelDescription, "models.md"), (Policy, "policy.md"), (Project, "projects.md"),
+        (ProjectSlide, "projects.md"), (Question, "projects.md"),
+        (SessionHeader, "session-format.md"), (SlideRef, "session-format.md"),
+    ],
+    ids=lambda each: getattr(each, "__name__", each),
+)  # fmt: skip
+def test_each_member_of_a_file_is_in_its_page(kind: type[msgspec.Struct], page: str) -> None:
+    text = (REPOSITORY / "docs" / page).read_text()
+    said = set(re.findall(r"[`\"](\w+)[`\"]", text)) | {"schema_version"}
+    assert set(kind.__struct_encode_fields__) - said - {"stains"} == set()
+
+
+def test_each_event_of_a_session_is_in_its_page_with_its_members() -> None:
+    text = (REPOSITORY / "docs" / "session-format.md").read_text()
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| (.*)\|$", text, re.M)
+    told = {tag: row for tags, row in rows for tag in _quoted(tags)}
+    for kind in Event.__subclasses__():
+        tag = kind.__struct_config__.tag
+        assert tag in told, kind
+        words = set(re.findall(r"\w+", told[str(tag)]))
+        # The one member of a display is told by what it holds.
+        assert set(kind.__struct_fields__) - words - {"look"} == set(), tag
 
 
 def test_every_page_is_in_the_index_and_in_the_site() -> None:
