@@ -84,6 +84,7 @@ def test_a_copy_without_texts_is_written_and_told_of(
 ) -> None:
     dialog = asked(slide_host, "file.deidentify", DeidentifyDialog, qtbot)
     assert isinstance(dialog, DeidentifyDialog)
+    assert not dialog.slides.isVisible(), "one slide alone is no choice"
     dialog.place.setText(str(tmp_path / "none"))
     assert not dialog.copy.isEnabled()
     dialog.place.setText(str(tmp_path))

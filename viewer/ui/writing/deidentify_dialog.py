@@ -44,10 +44,11 @@ class DeidentifyDialog(QDialog):
         self.slides.setAccessibleName("Slides")
         self.slides.addItem("This slide", False)
         which = QHBoxLayout()
-        which.addWidget(QLabel("Slides:", self))
-        which.addWidget(self.slides, 1)
-        if listed_count:
-            self.slides.addItem(f"All {listed_count:,} slides of the list", True)
+        label = QLabel("Slides:", self)
+        for part in (label, self.slides):
+            part.setVisible(listed_count > 0)
+            which.addWidget(part, int(part is self.slides))
+        self.slides.addItem(f"All {listed_count:,} slides of the list", True)
         self.place = QLineEdit(str(start), self)
         self.place.setAccessibleName("Folder of the copy")
         browse = QPushButton("Browse...", self)
