@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image, ImageCms
 from tiff_steps import assert_shows, on_white, opacity, picture
 
 from viewer.slides import open_slide
+from viewer.slides.region import read_level
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,6 +71,26 @@ def test_lab_is_shown_in_its_colors(
     tifffile.imwrite(path, stored, photometric="rgb", tile=tile, compression="deflate")
     _retagged(path, 262, photometric)
     assert_shows(path, picture(), tolerance=10)  # of 8 bits a step in L* is up to 3 of sRGB
+
+
+@pytest.mark.parametrize("kind", ["i2", "f2", "f4", "f8"])
+def test_lab_in_numbers_of_its_own(tmp_path: Path, kind: str) -> None:
+    """As libvips writes it: L* from 0 to 100, of signed samples to the largest of them."""
+    lab = lab_samples().astype(np.float64)
+    numbers = np.concatenate([lab[..., :1] * (100 / 255), lab[..., 1:] - 128], 2)
+    if kind == "i2":
+        numbers = np.rint(numbers * [32767 / 100, 256, 256])
+    path = tmp_path / "lab.tif"
+
+    def write(samples: NDArray[Any]) -> None:
+        tifffile.imwrite(path, samples.astype(kind), photometric="rgb", compression="deflate")
+        _retagged(path, 262, CIELAB)
+
+    write(numbers)
+    assert assert_shows(path, picture(), tolerance=10) == ()
+    write(numbers * [0.5, 1, 1])
+    with closing(open_slide(path)) as source:
+        assert read_level(source, 0)[..., 1].max() < 140, "what is dark throughout stays dark"
 
 
 def test_samples_of_which_nothing_is_said_are_color(tmp_path: Path) -> None:

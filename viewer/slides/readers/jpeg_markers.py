@@ -19,6 +19,8 @@ FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Of all kinds but JPEG-LS."""
 PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 """Those frames whose coefficients come in several passes."""
+ARITHMETIC = frozenset((0xC9, 0xCA))
+"""Those whose coefficients are in arithmetic coding, at once or in several passes."""
 WITHOUT_LENGTH = frozenset((0x00, 0x01, *range(0xD0, SCAN)))
 """What has no length behind it, zero among them: it stands for a byte that is no marker."""
 

@@ -18,6 +18,8 @@ from viewer.slides.readers.jpeg_2000.colors import (
     jpeg2000_channels,
     jpeg2000_depths,
 )
+from viewer.slides.readers.jpeg_header import read_jpeg_header
+from viewer.slides.readers.jpeg_markers import ARITHMETIC
 from viewer.slides.readers.sample_colors import (
     ColorModel,
     DisplayRange,
@@ -27,6 +29,7 @@ from viewer.slides.readers.sample_colors import (
     through_cmyk_profile,
     usable_cmyk_profile,
 )
+from viewer.slides.readers.tiff.jpeg_stream import FRAME_WITHIN_BYTES
 from viewer.slides.readers.tiff.overview import LARGE_PX, StripOverview
 from viewer.slides.readers.turning import UPRIGHT
 
@@ -162,6 +165,10 @@ _ON_WHITE = SampleColors(ColorModel.RGB, alpha=3)
 
 def decoded(path: Path, picture: Image.Image) -> PillowChunks | ArrayChunks:
     """Decode an image. Raises what the decoders raise."""
+    if _is_arithmetic(path, picture):
+        with open_regular(path) as file:
+            picture = Image.fromarray(imagecodecs.jpeg8_decode(file.read()))
+        return PillowChunks(picture, PillowColors(path, picture))
     deep = _deep_samples(path, picture)
     bits = channels = None
     if deep is None:
@@ -270,6 +277,14 @@ def _deep_samples(path: Path, picture: Image.Image) -> NDArray[Any] | None:
     decode = imagecodecs.png_decode if picture.format == "PNG" else jpeg2k_decode
     with open_regular(path) as file:
         return decode(file.read())
+
+
+def _is_arithmetic(path: Path, picture: Image.Image) -> bool:
+    """Return whether it is a JPEG in gray or color in arithmetic coding, unknown to Pillow."""
+    if picture.format != "JPEG" or picture.mode not in ("L", "RGB"):
+        return False
+    with open_regular(path) as file:
+        return read_jpeg_header(file.read(FRAME_WITHIN_BYTES)).frame in ARITHMETIC
 
 
 def is_deep(path: Path, picture: Image.Image) -> bool:

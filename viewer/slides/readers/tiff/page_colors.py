@@ -209,6 +209,8 @@ def with_range(colors: SampleColors, level: LevelChunks, page: TiffPage) -> Samp
     stated = _imagej_range(page) if colors.model is ColorModel.GRAY else None
     if stated is not None:
         return replace(colors, range=stated)
+    if colors.model is ColorModel.RGB and is_lab(page) and page.dtype != np.int8:
+        return replace(colors, range=DisplayRange(0.0, _full_scale(page)))  # all that is sRGB
     is_small = level.width_px * level.height_px <= WHOLE_LEVEL_PX
     chunks = level.spread(level.columns * level.rows if is_small else _MOST_CHUNKS)
     samples, alpha, most = colors.model.samples, colors.alpha, 0.0
