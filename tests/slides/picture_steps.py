@@ -39,7 +39,7 @@ def assert_as_in_memory(
 ) -> RgbImage:
     """Check that a picture shows the same in parts as in memory, to the last bit; return that."""
     with monkeypatch.context() as patched:
-        patched.setattr(f"{READERS}.image_size.MOST_BYTES", 1 << 30)
+        patched.setattr(f"{READERS}.image.size.MOST_BYTES", 1 << 30)
         with closing(open_here(path)) as source:
             assert "in memory" in source.info.reader
             expected, info = whole(source), source.info

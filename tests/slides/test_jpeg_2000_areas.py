@@ -45,8 +45,8 @@ def is_all_large(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     if "slow" in request.keywords:
         return
     monkeypatch.setattr("viewer.slides.derived.levels.COARSEST_SIDE_PX", 60)
-    monkeypatch.setattr(f"{READERS}.image_size.MOST_BYTES", 1)
-    monkeypatch.setattr(f"{READERS}.jpeg_2000_chunks._CHUNK_PX", 192)
+    monkeypatch.setattr(f"{READERS}.image.size.MOST_BYTES", 1)
+    monkeypatch.setattr(f"{READERS}.jpeg_2000.chunks._CHUNK_PX", 192)
 
 
 def _eighth(source: SlideSource) -> NDArray[np.int_]:
@@ -244,7 +244,7 @@ def test_what_is_not_read_so_is_refused_where_memory_has_no_room(
         Image.fromarray(picture()).save(path)
         size_bytes = path.stat().st_size
         limit = Limit(KEPT_BYTES + size_bytes // 2, "")
-        monkeypatch.setattr(f"{READERS}.jpeg_2000_chunks.TILE_BYTES", limit)
+        monkeypatch.setattr(f"{READERS}.jpeg_2000.chunks.TILE_BYTES", limit)
     with pytest.raises(UnsupportedSlideError, match="too large to hold in memory"):
         open_here(path)
 

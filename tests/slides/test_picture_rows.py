@@ -41,10 +41,10 @@ _KINDS: dict[str, tuple[str, dict[str, Any]]] = {
 @pytest.fixture(autouse=True)
 def is_all_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have pictures read as those of many gigabytes are."""
-    monkeypatch.setattr(f"{READERS}.image_size.MOST_BYTES", 1)
+    monkeypatch.setattr(f"{READERS}.image.size.MOST_BYTES", 1)
     monkeypatch.setattr(f"{READERS}.large_chunks.PART_BYTES", 8192)
     monkeypatch.setattr(f"{READERS}.tiff.sequential_rows.PART_BYTES", 5000)
-    monkeypatch.setattr(f"{READERS}.png_rows._INPUT_BYTES", 100)
+    monkeypatch.setattr(f"{READERS}.image.png_rows._INPUT_BYTES", 100)
     large_chunks().clear()
 
 
@@ -185,8 +185,8 @@ def test_webp(
     path = tmp_path / "a.webp"
     _image(mode).save(path, lossless=is_lossless, quality=80)
     assert_as_in_memory(path, "by rows", monkeypatch)
-    monkeypatch.setattr(f"{READERS}.webp_rows._STEP_BYTES", 100)
-    monkeypatch.setattr(f"{READERS}.webp_rows._BEHIND_BYTES", 4096)
+    monkeypatch.setattr(f"{READERS}.image.webp_rows._STEP_BYTES", 100)
+    monkeypatch.setattr(f"{READERS}.image.webp_rows._BEHIND_BYTES", 4096)
     assert_as_in_memory(path, "by rows", monkeypatch)
 
 
@@ -268,7 +268,7 @@ def test_what_has_no_rows_is_refused_where_memory_has_no_room(
     if kind == "progressive":
         color.save(path, progressive=True)
         monkeypatch.setattr(
-            f"{READERS}.image_rows.TILE_BYTES", Limit(path.stat().st_size + 300_000, "")
+            f"{READERS}.image.rows.TILE_BYTES", Limit(path.stat().st_size + 300_000, "")
         )
     elif kind == "coarse inks":
         path.write_bytes(_inks(2, is_coarse=True))
