@@ -33,12 +33,16 @@ if TYPE_CHECKING:
 
 open_slide = partial(open_here, first=FIRST)
 _READERS = "viewer.slides.readers"
+_WITH_PARTS = (
+    "tiff.parted", "tiff.rows", "ome_zarr.source", "ome_zarr.arrays", "ome_zarr.unpacking",
+)  # fmt: skip
+"""Modules that read large chunks in parts."""
 
 
 @pytest.fixture
 def is_all_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every chunk read as one of a gigabyte is."""
-    for module in ("tiff.parted", "tiff.rows", "ome_zarr", "zarr_arrays", "zarr_unpacking"):
+    for module in _WITH_PARTS:
         monkeypatch.setattr(f"{_READERS}.{module}.LARGE_BYTES", 1)
     monkeypatch.setattr(f"{_READERS}.large_chunks.PART_BYTES", 20_000)
 

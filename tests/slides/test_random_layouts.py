@@ -41,6 +41,10 @@ open_slide = partial(open_here, first=FIRST)
 """As the process of a slide opens it, in this one."""
 
 _READERS = "viewer.slides.readers"
+_WITH_PARTS = (
+    "tiff.parted", "tiff.rows", "ome_zarr.source", "ome_zarr.arrays", "ome_zarr.unpacking",
+)  # fmt: skip
+"""Modules that read large chunks in parts."""
 
 _FEW, _SOME, _MANY = range(12), range(30), range(1000, 1400)
 _TYPES = ("u1", "u2", "u4", "i2", "i4", "f4", "f8")
@@ -74,7 +78,7 @@ def _as_large(rng: random.Random) -> Generator[None]:
     """Have chunks of some kilobytes read as those of a gigabyte are, in half of the cases."""
     with pytest.MonkeyPatch.context() as patch:
         if rng.random() < 0.5:
-            for module in ("tiff.parted", "tiff.rows", "ome_zarr", "zarr_arrays", "zarr_unpacking"):
+            for module in _WITH_PARTS:
                 patch.setattr(f"{_READERS}.{module}.LARGE_BYTES", rng.choice((1, 4000)))
             patch.setattr(f"{_READERS}.large_chunks.PART_BYTES", rng.choice((500, 5000)))
             # Parts of a row each, which no real slide has.
