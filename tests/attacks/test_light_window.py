@@ -23,7 +23,7 @@ LATER = [
     "viewer.processes.helper",
     "viewer.recording.log_reader",
     "viewer.slides.slide_key",
-    "viewer.ui.annotations.slide_sets",
+    "viewer.ui.annotations.sets.slide_sets",
     "viewer.ui.batch.batch_thread",
     "viewer.ui.figures.figure_job",
     "viewer.ui.help_window",

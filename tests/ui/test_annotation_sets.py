@@ -24,9 +24,9 @@ from viewer.annotations.sets.together import together
 from viewer.folders import data_folder
 from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.classes_dialog import ClassesDialog
-from viewer.ui.annotations.sets_panel import EYE, LOCK, NAME, SetsPanel
+from viewer.ui.annotations.sets.panel import EYE, LOCK, NAME, SetsPanel
+from viewer.ui.annotations.sets.slide_sets import SlideSets
 from viewer.ui.annotations.slide_annotations import SlideAnnotations
-from viewer.ui.annotations.slide_sets import SlideSets
 from viewer.ui.main_window import MainWindow
 
 MINE = "My annotations"

@@ -28,7 +28,7 @@ from viewer.studies.forms import read_forms
 from viewer.studies.project import Project
 from viewer.studies.project_file import create_project, read_project
 from viewer.studies.study_reader import study_reader
-from viewer.ui.annotations.sets_panel import EYE
+from viewer.ui.annotations.sets.panel import EYE
 from viewer.ui.main_window import MainWindow
 from viewer.ui.projects.stages_dialog import StagesDialog
 

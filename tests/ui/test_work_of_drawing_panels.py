@@ -20,7 +20,7 @@ from viewer.annotations.document_state import DocumentState
 from viewer.inference.models.model_library import all_models
 from viewer.ui.agents.ask_panel import AskPanel
 from viewer.ui.annotations.pane_annotations import PaneAnnotations
-from viewer.ui.annotations.sets_panel import COUNT
+from viewer.ui.annotations.sets.panel import COUNT
 from viewer.ui.main_window import MainWindow
 from viewer.ui.overlays.model_cards import ModelCards
 from viewer.ui.tours.tours import annotate_tour

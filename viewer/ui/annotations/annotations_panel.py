@@ -144,7 +144,7 @@ class AnnotationsPanel(Panel):
 
     def build(self) -> None:
         from viewer.ui.annotations.annotation_model import AnnotationModel
-        from viewer.ui.annotations.sets_panel import SetsPanel
+        from viewer.ui.annotations.sets.panel import SetsPanel
 
         self.model = AnnotationModel(self, fills_in_thread=True)
         self.tree = AnnotationTree(self)

@@ -9,7 +9,7 @@ from viewer.annotations.operations import recolor_class
 from viewer.memory.long_list import gathered
 from viewer.progress import while_wanted
 from viewer.ui.annotations.bulk_edits import MANY
-from viewer.ui.annotations.set_steps import step_in_sets
+from viewer.ui.annotations.sets.steps import step_in_sets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation, AnnotationClass
     from viewer.annotations.palette import Palette, PaletteClass
     from viewer.ui.annotations.bulk_edits import BulkEdits
-    from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
+    from viewer.ui.annotations.sets.slide_sets import SetEntry, SlideSets
 
 _LABEL = "Change classes"
 

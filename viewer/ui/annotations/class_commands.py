@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from viewer.ui.annotations.classes_dialog import ClassesDialog
     from viewer.ui.annotations.editing_commands import EditingCommands
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
-    from viewer.ui.annotations.slide_sets import SlideSets
+    from viewer.ui.annotations.sets.slide_sets import SlideSets
     from viewer.ui.shell.frame import WindowFrame
     from viewer.ui.status_bar import WindowStatusBar
 

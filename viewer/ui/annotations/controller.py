@@ -18,10 +18,10 @@ from viewer.ui.annotations.former_content import FormerContent
 from viewer.ui.annotations.listing import Listing, ListingHost
 from viewer.ui.annotations.model_commands import ModelCommands, ModelCommandsHost
 from viewer.ui.annotations.notes import NoteCommands, NotesHost
-from viewer.ui.annotations.painted_sets import PaintedSets, PaintedSetsHost
 from viewer.ui.annotations.recorded import record_step
-from viewer.ui.annotations.set_commands import SetCommands, SetCommandsHost
-from viewer.ui.annotations.set_notices import SetNotices
+from viewer.ui.annotations.sets.commands import SetCommands, SetCommandsHost
+from viewer.ui.annotations.sets.notices import SetNotices
+from viewer.ui.annotations.sets.painted import PaintedSets, PaintedSetsHost
 from viewer.ui.annotations.table_commands import TableCommands, TableCommandsHost
 from viewer.ui.annotations.tool_options import ToolOptions, ToolOptionsHost
 from viewer.ui.annotations.undo_names import UndoHost, UndoNames
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from viewer.annotations.sets.places import AnnotationsPlace
     from viewer.studies.reader_sets import ReaderSlide
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
+    from viewer.ui.annotations.sets.slide_sets import SetEntry, SlideSets
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
-    from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
     from viewer.ui.slides.slide_pane import SlidePane
 
 
@@ -274,7 +274,7 @@ class AnnotationsController(QObject):
         self.painted.follow(pane)
 
     def _new_slide(self, slide: ReaderSlide) -> SlideSets:
-        from viewer.ui.annotations.slide_sets import SlideSets
+        from viewer.ui.annotations.sets.slide_sets import SlideSets
 
         shown = self._shown_before.setdefault(slide.identity, {})
         reader, begin = self._window.reader, self.reading.begin

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from viewer.annotations.document_state import DocumentState
     from viewer.annotations.pixel_calibration import PixelCalibration
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
-    from viewer.ui.annotations.slide_sets import SlideSets
+    from viewer.ui.annotations.sets.slide_sets import SlideSets
     from viewer.ui.annotations.toolbox import Toolbox
     from viewer.ui.status_bar import WindowStatusBar
 

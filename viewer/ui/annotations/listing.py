@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from viewer.ui.annotations.annotations_panel import AnnotationsPanel
     from viewer.ui.annotations.class_commands import ClassCommands
     from viewer.ui.annotations.editing_commands import EditingCommands
-    from viewer.ui.annotations.slide_sets import SlideSets
+    from viewer.ui.annotations.sets.slide_sets import SlideSets
 
 _MENU = ("annotate.lock", "edit.duplicate", "edit.copy", "annotate.count", "edit.delete")
 

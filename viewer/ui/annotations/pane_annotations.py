@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from viewer.annotations.document import Document, Edit
     from viewer.annotations.document_state import DocumentState
     from viewer.canvas.annotating.edit_context import DrawingOptions
-    from viewer.ui.annotations.set_layers import ShownStyle
+    from viewer.ui.annotations.sets.layers import ShownStyle
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.background_runner import BackgroundRunner
     from viewer.ui.slides.slide_pane import SlidePane

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from viewer.annotations.document import Edit
     from viewer.annotations.document_state import DocumentState
     from viewer.annotations.sets.annotation_set import SetKey, SetKind
+    from viewer.ui.annotations.sets.slide_sets import SetEntry, SlideSets
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
-    from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
     from viewer.ui.slides.slide_pane import SlidePane
 
 

@@ -9,7 +9,7 @@ from viewer.ui.annotations.shown import kind_of
 
 if TYPE_CHECKING:
     from viewer.annotations.selection import Selection
-    from viewer.ui.annotations.slide_sets import SlideSets
+    from viewer.ui.annotations.sets.slide_sets import SlideSets
 
 NO_REGION = "Select the region first: draw one (R, P, B), or click one (S)."
 LOCKED = "Locked annotations stay as they are (Ctrl+K unlocks)."

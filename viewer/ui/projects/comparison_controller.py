@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from viewer.annotations.sets.places import AnnotationsPlace
     from viewer.canvas.canvas import SlideCanvas
     from viewer.ui.annotations.controller import AnnotationsController
-    from viewer.ui.annotations.slide_sets import SetEntry
+    from viewer.ui.annotations.sets.slide_sets import SetEntry
     from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)

@@ -10,11 +10,10 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from viewer.recording.session_catalog import started_text, title_of, who_read
 from viewer.slides.remote.address import is_address, slide_path
 from viewer.ui.background_runner import BackgroundRunner, Task
-from viewer.ui.recording.pixel_sizes import pixel_size_note
 from viewer.ui.recording.replay_panel import ReplayPanel
 from viewer.ui.recording.seen_panel import SeenPanel
 from viewer.ui.recording.session_library import SessionLibrary
-from viewer.ui.recording.session_slide import SessionSlide
+from viewer.ui.recording.session_slide import SessionSlide, pixel_size_note
 from viewer.ui.recording.slide_tissues import SlideTissues
 
 if TYPE_CHECKING:

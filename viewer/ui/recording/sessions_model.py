@@ -14,8 +14,8 @@ from viewer.canvas.qt_guard import guarded
 from viewer.plurals import percent, plural
 from viewer.recording.session_catalog import NO_SESSIONS, reader_name
 from viewer.ui.item_views import row_state
-from viewer.ui.recording.pixel_sizes import pixel_size_note
 from viewer.ui.recording.scrub_bar import shown_time
+from viewer.ui.recording.session_slide import pixel_size_note
 from viewer.ui.rows_model import CountedModel
 from viewer.ui.slides.thumbnails import Thumbnails
 from viewer.ui.theme import current_theme, icon

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 from PySide6.QtCore import QObject, Signal
 
-from viewer.ui.annotations.set_history import SetHistory
+from viewer.ui.annotations.sets.history import SetHistory
 from viewer.ui.annotations.slide_annotations import SlideAnnotations
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from viewer.annotations.sets.places import AnnotationsPlace
     from viewer.studies.reader_sets import ReaderSet, ReaderSlide
     from viewer.ui.annotations.closing_files import ClosingFiles
-    from viewer.ui.annotations.set_history import Depths, SetStep
+    from viewer.ui.annotations.sets.history import Depths, SetStep
     from viewer.ui.background_runner import BackgroundRunner, Task
     from viewer.ui.reading_bar import Reading
 

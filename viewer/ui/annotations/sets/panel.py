@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtGui import QKeyEvent
 
-    from viewer.ui.annotations.slide_sets import SetEntry
+    from viewer.ui.annotations.sets.slide_sets import SetEntry
 
 NAME, COUNT, EYE, LOCK = range(4)
 _WIDTHS_PX = {EYE: 28, LOCK: 28}

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.ui.annotations.former_content import FormerContent
     from viewer.ui.annotations.services import KeptSets
-    from viewer.ui.annotations.slide_sets import SlideSets
+    from viewer.ui.annotations.sets.slide_sets import SlideSets
     from viewer.ui.widgets import NoticeBar
 
 _NOT_READ_AGAIN = (

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.annotations.sets.annotation_set import AnnotationSet
-    from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
+    from viewer.ui.annotations.sets.slide_sets import SetEntry, SlideSets
     from viewer.ui.slides.slide_pane import SlidePane
 
 

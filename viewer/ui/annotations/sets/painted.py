@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from viewer.canvas.annotations_layer import AnnotationsLayer
     from viewer.ui.annotations.class_commands import ClassCommands
     from viewer.ui.annotations.services import KeptSets
-    from viewer.ui.annotations.set_layers import SetLayers, ShownStyle
-    from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
+    from viewer.ui.annotations.sets.layers import SetLayers, ShownStyle
+    from viewer.ui.annotations.sets.slide_sets import SetEntry, SlideSets
     from viewer.ui.slides.slide_pane import SlidePane
 
 _SHOWN = ("annotate.shown", "annotate.filled", "annotate.names")
@@ -37,7 +37,7 @@ class PaintedSets:
 
     def begin(self, pane: SlidePane, sets: SlideSets) -> None:
         """Paint the sets of the slide that came to a pane; `follow` adds those that are open."""
-        from viewer.ui.annotations.set_layers import SetLayers
+        from viewer.ui.annotations.sets.layers import SetLayers
 
         layers = SetLayers(pane, sets, lambda: self._window.settings.record_names)
         self._layers[pane] = layers

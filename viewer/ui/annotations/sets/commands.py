@@ -14,8 +14,7 @@ from viewer.annotations.sets.together import together
 from viewer.progress import while_wanted
 from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.services import KeptSets
-from viewer.ui.annotations.set_removal import free_name, may_go, removed, removed_names
-from viewer.ui.annotations.set_steps import step_in_sets
+from viewer.ui.annotations.sets.steps import free_name, may_go, removed, removed_names, step_in_sets
 from viewer.ui.annotations.wording import many
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.services import CommandHost, DialogHost, MessageHost
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
     from viewer.annotations.sets.annotation_set import SetKind
     from viewer.ui.annotations.annotations_panel import AnnotationsPanel
     from viewer.ui.annotations.editing_commands import EditingCommands
-    from viewer.ui.annotations.sets_panel import SetsPanel
+    from viewer.ui.annotations.sets.panel import SetsPanel
+    from viewer.ui.annotations.sets.slide_sets import SetEntry, SlideSets
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
-    from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
     from viewer.ui.status_bar import WindowStatusBar
 
 _LOOK_MS = 5000
