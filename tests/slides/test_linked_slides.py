@@ -114,8 +114,24 @@ def test_a_link_among_the_files_of_a_slide_is_not_followed_and_that_is_said(
         open_slide(path)
     assert str(caught.value) == (
         f"{path.name} is not opened: {parts[0].name}, which belongs to it, is a link to a file "
-        "elsewhere, and such links are not followed; put the file itself in its place."
+        "elsewhere, and such links are not followed among the files of a slide; put the file "
+        "itself in its place."
     )
+
+
+@pytest.mark.skipif(confinement_gap() is not None, reason="nothing confines here")
+def test_a_file_of_dicom_that_is_itself_a_link_among_others_is_said_to_be_one(
+    tmp_path: Path, shared_slide: Callable[[str], Path]
+) -> None:
+    """It was said that there is no permission to read it."""
+    folder = tmp_path / "slide"
+    dicom(folder, shared_slide)
+    path = max(folder.iterdir(), key=lambda each: each.stat().st_size)
+    path.symlink_to(path.rename(tmp_path / "elsewhere.dcm"))
+    for place in (path, folder):
+        with pytest.raises(SlideAccessError) as caught:
+            open_slide(place)
+        assert str(caught.value).startswith(f"{path.name} is not opened: it is a link to a file")
 
 
 @pytest.mark.parametrize("name", ["Data0000.dat", "Index.dat"])

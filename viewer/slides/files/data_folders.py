@@ -9,7 +9,7 @@ from unicodedata import normalize
 from viewer.slides.errors import SlideAccessError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
 
@@ -55,7 +55,7 @@ def renamed_sentence(path: Path, folder: Path, other: Path) -> str:
     )
 
 
-def check_links(path: Path, files: Iterable[Path], error: Exception) -> None:
+def check_links(path: Path, files: Sequence[Path], error: Exception) -> None:
     """Say that a slide did not open since a file of it is a link, where one leads elsewhere.
 
     What lies beside a slide is not trusted to say what else is read: links of it are not followed.
@@ -66,14 +66,17 @@ def check_links(path: Path, files: Iterable[Path], error: Exception) -> None:
         One does; it is `error` in other words.
     """
     for file in files:
-        if file == path or not file.is_symlink():
+        # One that is the whole slide is followed.
+        is_its_own = file == path and not (len(files) > 1 and isinstance(error, SlideAccessError))
+        if is_its_own or not file.is_symlink():
             continue
         real = os.path.realpath(file)
-        if os.path.dirname(real) != os.path.realpath(file.parent):
+        if os.path.dirname(real) != os.path.realpath(file.parent) and os.access(real, os.R_OK):
+            which = "it" if file == path else f"{file.name}, which belongs to it,"
             raise SlideAccessError(
                 path,
-                f"{path.name} is not opened: {file.name}, which belongs to it, is a link to a file "
-                "elsewhere, and such links are not followed; put the file itself in its place.",
+                f"{path.name} is not opened: {which} is a link to a file elsewhere, and such links "
+                "are not followed among the files of a slide; put the file itself in its place.",
             ) from error
 
 
