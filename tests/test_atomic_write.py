@@ -22,6 +22,7 @@ from viewer.files.atomic_write import (
     create_whole,
     unwritable,
 )
+from viewer.files.journal import Journal
 
 
 def test_the_new_file_takes_the_place_of_the_old_one_with_its_permissions(tmp_path: Path) -> None:
@@ -184,6 +185,32 @@ def test_names_of_new_files_of_lines_outlive_a_loss_of_power(
     assert synced == [path.stat().st_ino, tmp_path.stat().st_ino]
     append_whole(path, [b"two\n"])
     assert synced[2:] == [path.stat().st_ino]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EIO])
+def test_a_drive_that_cannot_wait_for_its_disk_is_written_and_one_that_fails_is_not(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fsync(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    lines, log = tmp_path / "lines", tmp_path / "log"
+    said: list[str] = []
+    journal = Journal(log, "log.waiting", said.append, what="The log")
+    journal.append(b"one\n")
+    journal.sync()
+    if number == errno.EIO:
+        with pytest.raises(OSError, match="Input/output"):
+            append_whole(lines, [b"one\n"])
+        assert "The log cannot be written" in said[-1]
+    else:
+        append_whole(lines, [b"one\n"])
+        append_whole(lines, [b"two\n"], first_at_last=lambda: b"TWO\n")
+        assert lines.read_bytes() == b"one\nTWO\n"
+        assert log.read_bytes() == b"one\n"
+        assert said == []
+    journal.close()
 
 
 def test_a_file_that_is_protected_stays_as_it_is(tmp_path: Path) -> None:

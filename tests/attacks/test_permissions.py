@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -181,6 +182,52 @@ def test_what_is_not_whole_yet_is_its_owners_alone(tmp_path: Path, own_home: Pat
     for path, is_kept in ((tmp_path / "a.json", True), (data_folder() / "a.json", False)):
         with atomic_write(path, kept=is_kept) as file:
             assert os.fstat(file.fileno()).st_mode & 0o777 == 0o600
+
+
+@pytest.mark.usefixtures("open_umask")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
+def test_an_export_over_a_file_is_never_open_to_more_than_that(tmp_path: Path, mode: int) -> None:
+    table = tmp_path / "table.csv"
+    table.touch()
+    table.chmod(mode)
+    with atomic_write(table) as file:
+        file.write(b"slide,score\n")
+        assert os.fstat(file.fileno()).st_mode & 0o777 & ~mode == 0
+    assert table.stat().st_mode & 0o777 == mode
+
+
+_CRASHES = """
+import os
+from viewer import cli
+cli.app_of = lambda args: os.abort()
+{run}
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "WCOREDUMP"), reason="a system without core files")
+def test_a_crash_of_a_command_leaves_no_memory_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import resource
+
+    monkeypatch.chdir(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (limits[1], limits[1]))
+    try:
+        for run in ("cli.app_of([])", "cli.main()"):
+            arguments = [sys.executable, "-c", _CRASHES.format(run=run)]
+            environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+            process = os.posix_spawn(sys.executable, arguments, environment)
+            status = os.waitpid(process, 0)[1]
+            assert os.WTERMSIG(status) == signal.SIGABRT
+            left = os.WCOREDUMP(status) or [*tmp_path.iterdir()]
+            if run == "cli.app_of([])" and not left:
+                pytest.skip("no core files here")
+            for each in tmp_path.iterdir():
+                each.unlink()
+        assert not left
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, limits)
 
 
 @pytest.mark.usefixtures("open_umask")

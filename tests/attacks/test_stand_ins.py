@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -16,6 +18,7 @@ import pytest
 import shapely
 from other_account import needs_root, own_by_other
 from pytestqt.qtbot import QtBot
+from small_disks import fill, small_disk
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
@@ -129,6 +132,47 @@ def test_what_comes_home_is_on_the_disk_before_the_stand_in_goes(
     path = annotations_path("slide")
     assert {path.stat().st_ino, path.parent.stat().st_ino} <= synced
     assert not folder.exists()
+
+
+def test_what_the_home_does_not_take_to_its_disk_stays_in_the_stand_in(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, sync = leave(folders), os.fsync
+
+    def fsync(handle: int) -> None:
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert stand_in.ensure() == ""
+    assert "cannot be brought back (Disk quota exceeded)" in stand_in.brought_back
+    assert folder.exists()
+
+
+def test_annotations_whose_journal_cannot_be_taken_in_stay_in_the_stand_in(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stand-in lies on a disk that is full: its file alone lacks what was drawn last."""
+    path = tmp_path / "killed.sqlite"
+    with small_disk(tmp_path, "2m") as disk:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk))
+        folder = leave(folders)
+        (folder / "data" / "marks.json").write_text("[]")
+        copy = folder / "data" / "annotations" / "other.sqlite"
+        with closing(draw(path)):  # as a program that is killed leaves it
+            for end in ("", "-wal"):
+                shutil.copy2(f"{path}{end}", f"{copy}{end}")
+        fill(disk)
+        assert stand_in.ensure() == ""
+        assert f"stays in {folder}: it cannot be brought back" in stand_in.brought_back
+        assert annotations_path("slide").exists()
+        assert (folders["data"] / "marks.json").exists(), "the others come home"
+        (disk / "filler").unlink()
+        (left,) = left_behind(folders)
+        assert "1 file" in bring_back(left)
+    with closing(AnnotationStore(annotations_path("slide").with_name("other.sqlite"))) as again:
+        assert len(again.annotations()[0]) == 1
 
 
 def test_annotations_that_are_open_at_home_are_not_replaced(folders: Folders) -> None:

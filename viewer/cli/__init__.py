@@ -339,6 +339,7 @@ check_every_command(app)
 def main() -> None:
     """Run a command line; ends the program with its exit code."""
     _forget_current_folder()
+    _leave_no_memory()
     sys.exit(run_command_line(app_of(sys.argv[1:]), sys.argv[1:]))
 
 
@@ -352,6 +353,18 @@ def _forget_current_folder() -> None:
     except OSError:
         return  # it was removed
     sys.path[:] = [each for each in sys.path if (here / each) != here or here == own]
+
+
+def _leave_no_memory() -> None:
+    """Let no crash, also of a process that is started here, leave a core file.
+
+    It would hold keys, names and pixels of slides, in whatever folder the program runs.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def app_of(args: Sequence[str]) -> typer.Typer:

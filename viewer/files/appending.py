@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from viewer.access import make_folder, open_kept
-from viewer.files.atomic_write import sync_folder
+from viewer.files.atomic_write import sync_folder, sync_open
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -97,7 +97,7 @@ def write_behind(
             while left:
                 left = left[(write or os.write)(fd, left) :]
         if synced:
-            os.fsync(fd)
+            sync_open(fd)
     except BaseException:
         with contextlib.suppress(OSError):  # what is torn is mended by whoever comes next
             os.ftruncate(fd, start)
@@ -109,7 +109,7 @@ def _write_over(fd: int, at: int, piece: bytes, or_cut_at: int) -> None:
         os.lseek(fd, at, os.SEEK_SET)
         if os.write(fd, piece) < len(piece):
             raise OSError(errno.EIO, "a part was not written")
-        os.fsync(fd)
+        sync_open(fd)
     except OSError:
         with contextlib.suppress(OSError):
             os.ftruncate(fd, or_cut_at)

@@ -99,7 +99,8 @@ def atomic_write(
         is_private = kept or is_inside
         if not is_inside:
             check_allowed(target, path)
-        usual = OWNER_FILE if is_private else _USUAL_MODE
+        # One that others may not read is none of theirs while it is written anew, either.
+        usual = OWNER_FILE if is_private or target.exists() else _USUAL_MODE
         os.close(os.open(unfinished, flags, usual if mode is None else mode))
         raw = _Measured(unfinished, "r+b")
         hold(raw.fileno())
@@ -313,8 +314,11 @@ def tell_export(path: Path) -> None:
         on_export(path)
 
 
-def sync_open(handle: int, mode: int | None) -> None:
-    """Wait until the disk has an open file, of the permissions `mode`. Raises OSError."""
+def sync_open(handle: int, mode: int | None = None) -> None:
+    """Wait until the disk has an open file, of the permissions `mode`; not every drive can.
+
+    Raises OSError, such as of a disk that fails.
+    """
     if mode is not None:
         _give_mode(handle, mode)
     _sync(handle)

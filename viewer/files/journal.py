@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from viewer.access import OWNER_FILE
 from viewer.errors import reason_of
 from viewer.files.appending import BINARY, write_behind
-from viewer.files.atomic_write import atomic_write_bytes
+from viewer.files.atomic_write import atomic_write_bytes, sync_open
 from viewer.files.fallback import fallback_path, waiting
 from viewer.files.set_aside import say_unusable, set_apart
 from viewer.limits import LOG_BYTES, read_regular
@@ -107,12 +107,12 @@ class Journal:
         try:
             if not self.is_home:
                 if self._spill is not None:
-                    os.fsync(self._spill)
+                    sync_open(self._spill)
             elif self._fd is not None:
                 if self._has_left():
                     raise FileNotFoundError(errno.ENOENT, "the folder is gone")
                 if self._is_dirty:
-                    os.fsync(self._fd)
+                    sync_open(self._fd)
                     self._is_dirty = False
         except OSError as error:
             self._note(error)

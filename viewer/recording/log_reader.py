@@ -9,6 +9,7 @@ import msgspec
 
 from viewer.errors import reason_of
 from viewer.files.appending import append_whole
+from viewer.files.atomic_write import sync_open
 from viewer.files.set_aside import set_apart
 from viewer.limits import EVENT_BYTES, LOG_BYTES, open_regular, read_regular
 from viewer.plurals import plural
@@ -255,7 +256,7 @@ def _repair(folder: Path) -> str | None:
     if verdict.torn_bytes:
         with path.open("r+b") as file:
             file.truncate(path.stat().st_size - verdict.torn_bytes)
-            os.fsync(file.fileno())
+            sync_open(file.fileno())
         notes.append(f"cut off a torn last line of {verdict.torn_bytes} bytes")
     if verdict.is_good:
         added = _bring_home(path, spilled(header.id), verdict.lines)

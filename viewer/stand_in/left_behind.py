@@ -7,6 +7,7 @@ gives up.
 from __future__ import annotations
 
 import contextlib
+import errno
 import filecmp
 import logging
 import os
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.access import make_folder
+from viewer.files.atomic_write import sync_folder, sync_open
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.plurals import plural
 from viewer.prepared_types import DECODE_ERRORS, prepared
@@ -120,12 +122,17 @@ def bring_back(left: LeftBehind) -> str:
     """
     beside = Path(left.origin.folders["data"], _RECOVERED, utc_stamp().replace(":", ""))
     brought = aside = 0
+    not_whole: OSError | None = None
     for path in _files(left.folder):
         relative = path.relative_to(left.folder)
         kind = relative.parts[0]
         if kind not in left.origin.folders or path.name.endswith((*_BESIDE, ".lock")):
             continue
-        _take_in_journal(path)
+        try:
+            _take_in_journal(path)
+        except OSError as error:
+            not_whole = error  # the others come home nevertheless
+            continue
         was = left.origin.copied.get(str(relative))
         if was == _stamp(path):
             continue
@@ -137,6 +144,8 @@ def bring_back(left: LeftBehind) -> str:
             aside += 1
         brought += 1
         _copy(path, target)
+    if not_whole is not None:
+        raise not_whole
     shutil.rmtree(left.folder, ignore_errors=True)
     if not brought:
         return ""
@@ -148,13 +157,18 @@ def bring_back(left: LeftBehind) -> str:
 
 
 def sync(path: Path) -> None:
-    """Wait until the disk has a file or the names in a folder, as far as its drive can."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    """Wait until the disk has a file or the names in a folder, as far as its drive can.
+
+    Raises OSError where it does not take a file.
+    """
+    if path.is_dir():
+        sync_folder(path)
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        sync_open(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -182,12 +196,20 @@ def _has_journal(path: Path) -> bool:
 
 
 def _take_in_journal(path: Path) -> None:
-    """Make one file of a database and what a killed program left beside it."""
+    """Make one file of a database and what a killed program left beside it.
+
+    Raises OSError where it cannot: without its journal the file lacks what was done last.
+    """
     if path.suffix == ".sqlite" and _has_journal(path):
         import sqlite3
 
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as base:
-            base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        try:
+            with contextlib.closing(sqlite3.connect(path)) as base:
+                (is_busy, *_) = base.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                if is_busy:
+                    raise sqlite3.OperationalError("another program has it open")
+        except sqlite3.Error as error:
+            raise OSError(errno.EIO, str(error), str(path)) from error
 
 
 def _copy(path: Path, target: Path) -> None:

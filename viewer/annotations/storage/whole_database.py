@@ -71,7 +71,7 @@ def take_place(unfinished: Path, path: Path, why: str) -> Path | None:
         database.execute("PRAGMA journal_mode = DELETE")  # all of it is in one file then
     descriptor = os.open(unfinished, os.O_RDWR)
     try:
-        sync_open(descriptor, None)
+        sync_open(descriptor)
     finally:
         os.close(descriptor)
     beside = _kept_beside(path, why)

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING
 
 from viewer.access import make_folder
-from viewer.files.atomic_write import sync_folder
+from viewer.files.atomic_write import sync_folder, sync_open
 from viewer.files.unfinished import unfinished_folder
 from viewer.recording.event_writer import EventWriter
 from viewer.recording.session import EVENTS_FILE, write_header
@@ -44,7 +44,7 @@ def write_session(entries: Iterable[Entry], header: SessionHeader, library: Path
             while block := list(islice(rest, _BLOCK)):
                 writer.write(block)
             file.flush()
-            os.fsync(file.fileno())
+            sync_open(file.fileno())
         write_header(whole, header)
         if not _took(whole, folder):
             os.replace(whole / EVENTS_FILE, folder / EVENTS_FILE)
