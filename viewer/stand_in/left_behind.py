@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.access import make_folder
-from viewer.files.atomic_write import sync_folder, sync_open
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.plurals import plural
 from viewer.prepared_types import DECODE_ERRORS, prepared
@@ -37,6 +36,8 @@ _ORIGIN, _LOCK = "origin.json", "in-use.lock"
 _RECOVERED = "recovered"
 _BESIDE = ("-wal", "-shm")
 """What SQLite keeps beside a database that is open, or was when its program was killed."""
+_UNSYNCABLE = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
+"""What drives say that have no way to wait for their disk."""
 _log = logging.getLogger(__name__)
 
 Stamp = tuple[int, int]
@@ -161,12 +162,12 @@ def sync(path: Path) -> None:
 
     Raises OSError where it does not take a file.
     """
-    if path.is_dir():
-        sync_folder(path)
-        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        sync_open(descriptor)
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _UNSYNCABLE and not path.is_dir():
+            raise
     finally:
         os.close(descriptor)
 
