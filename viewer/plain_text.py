@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-_STEERING = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+_STEERING = (
+    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+)
 _NOT_SHOWN = re.compile(f"[{_STEERING}]")
 _NOT_IN_A_LINE = re.compile(f"[\t\n\r\u2028\u2029{_STEERING}]+")
 

@@ -374,6 +374,7 @@ def test_formulas_are_disarmed_in_a_table_and_numbers_are_not(tmp_path: Path) ->
 
 def test_what_steers_a_terminal_is_shown_as_nothing(tmp_path: Path) -> None:
     assert shown_line("a\x1b[31mb\x07\n\u202ec") == "a [31mb c"
+    assert shown_line("a\u061cb") == "a b", "a mark of Arabic turns what follows"
     text = coco({"bbox": [0, 0, 9, 9], "attributes": {"name": "a\x1b]0;b\x07"}})
     (found,), _ = read(tmp_path / "a.coco.json", text)
     assert "\x1b" not in found.name

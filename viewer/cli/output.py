@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 EXIT_INCOMPLETE = 1
 EXIT_BAD_INPUT = 2
-_STEERING = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Characters that JSON may hold as they are and a terminal would obey."""
 
 _WIDEST = 100_000
