@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import zlib
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ from pydicom.uid import (
 )
 
 from viewer import limits
+from viewer.annotations.formats.dicom import slide_headers
+from viewer.annotations.formats.slide_place import SlidePlace
 from viewer.limits import Limit
 from viewer.slides import TileError, UnsupportedSlideError, open_slide
 from viewer.slides.dicom.header import dicom_header
@@ -26,6 +29,8 @@ from viewer.slides.dicom.plain_form import plain_form
 from viewer.slides.readers.dicom import files as dicom_files
 from viewer.slides.readers.dicom.source import open_dicom
 from viewer.slides.region import read_level
+from viewer.slides.writing.deidentify import deidentify
+from viewer.slides.writing.errors import WritingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,3 +181,36 @@ def test_a_deflated_slide_of_nothing_is_refused(
     path.write_bytes(data[:begin] + packed)
     with pytest.raises(UnsupportedSlideError, match=r"a\.dcm unpacks to .* you trust\.$"):
         open_dicom(path)
+
+
+@pytest.mark.parametrize("form", FORMS[:2], ids=["deflated", "big endian"])
+def test_such_a_slide_is_not_deidentified_but_told_how_to_convert(
+    tmp_path: Path, template: Path, picture: NDArray[np.uint8], form: UID
+) -> None:
+    path = stored_as(write_slide(tmp_path / "a.dcm", template, picture), form)
+    with pytest.raises(WritingError, match=r"a\.dcm is stored in a form .*dcmconv \+te"):
+        deidentify(path, tmp_path / "copy.dcm")
+    assert not (tmp_path / "copy.dcm").exists()
+
+
+def test_of_a_deflated_slide_annotations_ask_for_the_header_alone(
+    tmp_path: Path,
+    template: Path,
+    picture: NDArray[np.uint8],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = write_slide(tmp_path / "a.dcm", template, picture)
+    place = SlidePlace(str(path), path.name, "key", (300, 200), (0.5, 0.5))
+    (before,) = slide_headers.slide_headers(place)
+    slide = pydicom.dcmread(path)
+    slide.PixelData = slide.PixelData + bytes(40 << 20)
+    slide.save_as(path)
+    stored_as(path, DeflatedExplicitVRLittleEndian)
+    monkeypatch.setattr(slide_headers, "_PLAIN_BYTES", 1 << 18)
+    tracemalloc.start()
+    try:
+        (header,) = slide_headers.slide_headers(place)
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()
+    assert header == before

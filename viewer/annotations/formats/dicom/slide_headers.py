@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from io import BytesIO
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
@@ -12,13 +14,17 @@ from pydicom.uid import UID, VLWholeSlideMicroscopyImageStorage
 
 from viewer.limits import open_regular
 from viewer.slides.dicom.folder import series_in
+from viewer.slides.dicom.header import HEADER_BYTES, dataset_place, dicom_header
 from viewer.slides.dicom.kinds import HEAD_BYTES, is_dicom
+from viewer.slides.dicom.plain_form import REWRITTEN, plain_form
 from viewer.typed.pydicom import header_in, items_of
 
 if TYPE_CHECKING:
     from viewer.annotations.formats.slide_place import SlidePlace
 
 _MOST_FILES = 2000
+_PLAIN_BYTES = 64 << 20
+"""So much of a deflated or big-endian file holds its header."""
 _UPRIGHT = [0.0, -1.0, 0.0, -1.0, 0.0, 0.0]
 """As most scanners lay a slide: rows run along -y, columns along -x."""
 _EMPTY = (
@@ -36,7 +42,7 @@ def slide_headers(slide: SlidePlace) -> list[Dataset]:
     file = _a_file_of(slide)
     if file is None or not _is_dicom_file(file):
         return []
-    own = header_in(file)
+    own = _header_of(file)
     if own.get("SOPClassUID") != VLWholeSlideMicroscopyImageStorage:
         return []
     found = [own]
@@ -45,7 +51,7 @@ def slide_headers(slide: SlidePlace) -> list[Dataset]:
             continue
         with contextlib.suppress(Exception):  # a neighbor may be anything
             if _is_dicom_file(path):
-                header = header_in(path)
+                header = _header_of(path)
                 if header.get("SeriesInstanceUID") == own.get("SeriesInstanceUID"):
                     found.append(header)
     levels = [each for each in found if "VOLUME" in each.get("ImageType", [])] or [own]
@@ -70,6 +76,16 @@ def _is_dicom_file(path: Path) -> bool:
         return False
     with open_regular(path) as file:
         return is_dicom(file.read(HEAD_BYTES))
+
+
+def _header_of(path: Path) -> Dataset:
+    """Return the header of a file; of a deflated one not more is unpacked than a header has."""
+    about = dicom_header(path)
+    if about is None or about.transfer_syntax not in REWRITTEN:
+        return header_in(path)
+    with open_regular(path) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        begin = dataset_place(data[:HEADER_BYTES])
+        return header_in(BytesIO(plain_form(data, begin, about.transfer_syntax, _PLAIN_BYTES)))
 
 
 def source_image(slide: SlidePlace) -> tuple[Dataset, bool]:

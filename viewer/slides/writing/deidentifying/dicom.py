@@ -18,9 +18,9 @@ from viewer.files.atomic_write import atomic_write
 from viewer.files.replace_whole import replace_by
 from viewer.files.unfinished import unfinished_folder
 from viewer.limits import DICOM_HEADER_BYTES, LimitError, open_regular
-from viewer.slides.dicom.header import WHOLE_SLIDE
+from viewer.slides.dicom.header import WHOLE_SLIDE, dicom_header
 from viewer.slides.dicom.kinds import HEAD_BYTES, is_dicom
-from viewer.slides.dicom.plain_form import UNDEFINED_LENGTH
+from viewer.slides.dicom.plain_form import REWRITTEN, UNDEFINED_LENGTH
 from viewer.slides.files.slide_files import dicom_series
 from viewer.slides.readers.dicom.files import check_elements
 from viewer.slides.readers.dicom.frames import HALF_CHROMA
@@ -49,7 +49,6 @@ _TISSUE = frozenset(("VOLUME", "THUMBNAIL"))
 _BESIDE = ("LABEL", "OVERVIEW", "LOCALIZER", "MACRO")
 _IMPLICIT = "1.2.840.10008.1.2"
 _NATIVE = frozenset((_IMPLICIT, "1.2.840.10008.1.2.1"))
-_REFUSED = frozenset(("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"))
 _BURNED_IN = "A file says that text is burned into its pixels: it stays, so look at the copy."
 _MOST_FILES = 2000
 _COPIED_SHARE = 0.95
@@ -156,11 +155,26 @@ def _series_files(slide: Path) -> list[Path]:
     return [path for path in files if path == slide or dicom_series(path) == series]
 
 
+def _check_form(path: Path) -> None:
+    """Raise WritingError where all of a file is deflated or big-endian.
+
+    Asked ahead of the parser, which would unpack a deflated file whole.
+    """
+    header = dicom_header(path)
+    if header is not None and header.transfer_syntax in REWRITTEN:
+        raise WritingError(
+            f"{path.name} is stored in a form of DICOM that is out of use "
+            f"({header.transfer_syntax}). Convert it to Explicit VR Little Endian first, for "
+            "example with dcmconv +te."
+        )
+
+
 def _kept(files: list[Path], report: Report) -> list[_Instance]:
     """Return the instances that show tissue, the finest first. Raises WritingError."""
     kept: list[_Instance] = []
     for path in files:
         check_elements(path)
+        _check_form(path)
         with _Header(path) as file:
             try:
                 attributes = header_in(file)
@@ -174,8 +188,6 @@ def _kept(files: list[Path], report: Report) -> list[_Instance]:
             report.remove("file that is no image of the slide")
         elif beside := _beside(attributes):
             report.remove(beside)
-        elif syntax in _REFUSED:
-            raise WritingError(f"{path.name} is stored in a way that is out of use ({syntax}).")
         else:
             kept.append(_Instance(path, attributes, syntax, at))
             if str(attributes.get("BurnedInAnnotation", "")).strip().upper() == "YES":
