@@ -426,6 +426,14 @@ def test_tiles_that_the_disk_never_took_are_written_again(
     assert resumed[0] > resumed[1] > resumed[2]
 
 
+@pytest.mark.skipif(not Path("/proc").exists(), reason="needs a folder that takes no file")
+def test_what_cannot_be_written_is_called_by_the_name_that_was_given(sample_slide: Path) -> None:
+    done = coverslip("convert", sample_slide, "/proc/copy.ome.tif")
+    assert done.returncode == 2
+    assert "copy.ome.tif" in done.stderr
+    assert ".journal" not in done.stderr
+
+
 def test_a_folder_of_other_files_is_never_replaced(tmp_path: Path, sample_slide: Path) -> None:
     folder = tmp_path / "mine.ome.zarr"
     folder.mkdir()

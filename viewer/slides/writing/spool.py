@@ -71,7 +71,10 @@ class Spool:
         shape = [level.tiles for level in plan.levels]
         self.offsets = [[np.zeros(n, np.int64) for n in shape] for _ in plan.planes]
         self.sizes = [[np.zeros(n, np.int64) for n in shape] for _ in plan.planes]
-        self._journal: IO[bytes] = open(self._journal_path, "ab+")  # noqa: SIM115 - closed by close()
+        try:
+            self._journal: IO[bytes] = open(self._journal_path, "ab+")  # noqa: SIM115 - closed by close()
+        except OSError as error:  # nobody asked for a file of that name
+            raise OSError(error.errno, error.strerror, str(out)) from error
         try:
             _lock(self._journal.fileno(), out)
             self._data = open(self.path, "ab+")  # noqa: SIM115
