@@ -317,8 +317,10 @@ def tell_export(path: Path) -> None:
 def sync_open(handle: int, mode: int | None = None) -> None:
     """Wait until the disk has an open file, of the permissions `mode`; not every drive can.
 
-    Raises OSError, such as of a disk that fails.
+    Raises OSError, such as of a disk that fails, and of a device, which keeps nothing.
     """
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
     if mode is not None:
         _give_mode(handle, mode)
     _sync(handle)

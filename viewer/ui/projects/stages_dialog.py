@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.canvas.qt_guard import guarded
 from viewer.signing.sealing import SHORTEST_PASSPHRASE
 from viewer.studies.stages import HIDDEN, HIDDEN_TEXTS, Hidden, Stage
 from viewer.ui.file_dialogs import ALL_FILES, ask_new_file
@@ -142,6 +143,7 @@ class StagesDialog(QDialog):
         self.problem.setText(sentence)
         self._allow(True)
 
+    @guarded()
     def reject(self) -> None:
         """Close without a study, but not while one is begun: that cannot be taken back."""
         if self.cancel.isEnabled():
