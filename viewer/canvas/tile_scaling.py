@@ -39,8 +39,9 @@ _BAND_PX = 1 << 20
 """Parts of a tile are no larger, so that two threads end at about the same time."""
 _MOST_CUT = 1 / 4
 """To scale all of a tile takes as long as to sample so much of it from anywhere."""
-_LATE_S = 0.001
-"""A helping thread that begins so late finds the cores busy, and would be waited for in the end."""
+_LATE_S = 0.004
+"""A helping thread that begins so late finds the cores busy, and would be waited for in the end. Up
+to 3.6 ms Linux lets it wait behind the window's thread though another core is idle."""
 _LONG_WAIT_S = 0.003
 _ALONE_S = 1.0
 """After a long wait for the helping thread, as a model computes: it is not asked meanwhile. Long is
