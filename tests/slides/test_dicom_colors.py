@@ -37,11 +37,6 @@ open_slide = partial(open_here, first=FIRST)
 _PALETTE = np.random.default_rng(5).integers(0, 256, (16, 3), dtype=np.uint8)
 
 
-@pytest.fixture
-def template(shared_slide: Callable[[str], Path]) -> Path:
-    return shared_slide("slides/sm_image.dcm")
-
-
 @pytest.fixture(scope="module")
 def picture() -> NDArray[np.uint8]:
     """Return a picture that changes slowly, (200, 300, 3)."""

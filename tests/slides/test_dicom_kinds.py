@@ -41,18 +41,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@pytest.fixture
-def template(shared_slide: Callable[[str], Path]) -> Path:
-    return shared_slide("slides/sm_image.dcm")
-
-
-@pytest.fixture(scope="module")
-def picture() -> NDArray[np.uint8]:
-    """Return a picture that changes slowly, (1, 200, 300, 3)."""
-    y, x = np.mgrid[:200, :300]
-    return np.stack([y, x, (x * y) // 300], axis=-1).astype(np.uint8)[np.newaxis]
-
-
 @pytest.fixture(scope="module")
 def cells() -> NDArray[np.uint16]:
     """Return three channels of two planes, (3, 2, 200, 300)."""

@@ -33,25 +33,12 @@ from viewer.slides.writing.deidentify import deidentify
 from viewer.slides.writing.errors import WritingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
 FORMS = [DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian]
 by_form = pytest.mark.parametrize("form", FORMS, ids=["deflated", "big endian", "implicit"])
-
-
-@pytest.fixture
-def template(shared_slide: Callable[[str], Path]) -> Path:
-    return shared_slide("slides/sm_image.dcm")
-
-
-@pytest.fixture(scope="module")
-def picture() -> NDArray[np.uint8]:
-    """Return a picture in which no two pixels and no two bytes of a pixel are the same."""
-    y, x = np.mgrid[:200, :300]
-    return np.stack([y, x, (x * y) // 300], axis=-1).astype(np.uint8)[np.newaxis]
 
 
 def stored_as(path: Path, form: UID, kind: str | None = None) -> Path:

@@ -19,18 +19,12 @@ from viewer.slides.reader_process.more_readers import FIRST
 from viewer.slides.region import read_level
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 open_slide = partial(open_here, first=FIRST)
 """As the process of a slide opens it, in this one."""
 
 _FEW, _MANY = range(24), range(1000, 1400)
-
-
-@pytest.fixture
-def template(shared_slide: Callable[[str], Path]) -> Path:
-    return shared_slide("slides/sm_image.dcm")
 
 
 def _check(path: Path, template: Path, seed: int) -> None:

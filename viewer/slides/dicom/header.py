@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import struct
+from mmap import ACCESS_READ, mmap
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -15,7 +16,6 @@ from viewer.limits import open_regular
 from viewer.slides.dicom.plain_form import LONG, REWRITTEN, UNDEFINED_LENGTH, plain_form
 
 if TYPE_CHECKING:
-    from mmap import mmap
     from pathlib import Path
 
 HEADER_BYTES = 1 << 16
@@ -181,10 +181,16 @@ def elements(data: bytes) -> dict[int, Element]:
     return values
 
 
-def dataset_place(data: bytes) -> int:
+def _dataset_place(data: bytes) -> int:
     """Return where the elements after the meta header of a file that begins with `data` begin."""
     found = elements(data).items()
     return max(each.at + len(each.value) for tag, each in found if tag >> 16 == _META)
+
+
+def plain_file(path: Path, syntax: str, most_bytes: int) -> bytearray:
+    """Return a file in a form that is rewritten, as `plain_form`. Raises OSError."""
+    with open_regular(path) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        return plain_form(data, _dataset_place(data[:_PLAIN_HEADER_BYTES]), syntax, most_bytes)
 
 
 def header_elements(data: bytes | bytearray | mmap, most: int) -> int:

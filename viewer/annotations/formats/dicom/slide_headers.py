@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from io import BytesIO
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
@@ -14,9 +13,9 @@ from pydicom.uid import UID, VLWholeSlideMicroscopyImageStorage
 
 from viewer.limits import open_regular
 from viewer.slides.dicom.folder import series_in
-from viewer.slides.dicom.header import HEADER_BYTES, dataset_place, dicom_header
+from viewer.slides.dicom.header import dicom_header, plain_file
 from viewer.slides.dicom.kinds import HEAD_BYTES, is_dicom
-from viewer.slides.dicom.plain_form import REWRITTEN, plain_form
+from viewer.slides.dicom.plain_form import REWRITTEN
 from viewer.typed.pydicom import header_in, items_of
 
 if TYPE_CHECKING:
@@ -83,9 +82,7 @@ def _header_of(path: Path) -> Dataset:
     about = dicom_header(path)
     if about is None or about.transfer_syntax not in REWRITTEN:
         return header_in(path)
-    with open_regular(path) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-        begin = dataset_place(data[:HEADER_BYTES])
-        return header_in(BytesIO(plain_form(data, begin, about.transfer_syntax, _PLAIN_BYTES)))
+    return header_in(BytesIO(plain_file(path, about.transfer_syntax, _PLAIN_BYTES)))
 
 
 def source_image(slide: SlidePlace) -> tuple[Dataset, bool]:

@@ -27,12 +27,12 @@ from viewer.slides.dicom.header import (
     PLANAR,
     SAMPLES,
     TRANSFER_SYNTAX,
-    dataset_place,
     dicom_header,
     elements,
     header_elements,
+    plain_file,
 )
-from viewer.slides.dicom.plain_form import REWRITTEN, plain_form
+from viewer.slides.dicom.plain_form import REWRITTEN
 from viewer.slides.readers.dicom.frames import (
     DEFLATED_FRAMES,
     HALF_CHROMA,
@@ -179,13 +179,11 @@ def _raw_file(path: Path, header: DicomHeader, room_bytes: int) -> io.RawIOBase:
     if header.transfer_syntax not in REWRITTEN:
         check_elements(path)
         return io.FileIO(path)
-    with open_regular(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        begin = dataset_place(data[:_LOOKUP_HEADER_BYTES])
-        sound_bytes = max(_UNQUESTIONED_BYTES, UNPACKED_RATIO.most * len(data))
-        most_bytes = min(room_bytes, sound_bytes)
-        plain = plain_form(data, begin, header.transfer_syntax, most_bytes + 1)
-        if len(plain) > sound_bytes:
-            UNPACKED_RATIO.check(len(plain) / len(data), path.name)
+    stored_bytes = path.stat().st_size
+    sound_bytes = max(_UNQUESTIONED_BYTES, UNPACKED_RATIO.most * stored_bytes)
+    plain = plain_file(path, header.transfer_syntax, min(room_bytes, sound_bytes) + 1)
+    if len(plain) > sound_bytes:
+        UNPACKED_RATIO.check(len(plain) / stored_bytes, path.name)
     if len(plain) > room_bytes:
         raise LimitError(DICOM_PLAIN_BYTES.sentence(path.name))
     DICOM_ELEMENTS.check(header_elements(plain, DICOM_ELEMENTS.most), path.name)
