@@ -18,13 +18,14 @@ from PySide6.QtGui import QPainter, QRegion, QTransform
 from viewer.canvas.kept_frame import KeptFrame
 from viewer.canvas.tile_grid import TileGrid
 from viewer.canvas.tile_painting import (
+    MOST_PLACES,
     SURROUND,
     PlacedTiles,
     paint_ground,
     paint_place,
     paint_to_the_pixel,
     paint_unreadable,
-    rects_of,
+    places_of,
 )
 from viewer.tiles.plan import best_available_tiles, level_for, visible_tiles
 from viewer.window_first import drawing_in_motion
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
     from viewer.slides.source import Level
     from viewer.tiles.cache import TileKey
     from viewer.tiles.loader import TileLoader
-
-# More separate places than this are repainted as one.
-_MOST_PLACES = 24
 
 
 class TileLayer:
@@ -116,12 +114,12 @@ class TileLayer:
             paint_place(painter, painter.worldTransform(), grid.whole, grid, what)
             return True
         target = paint_target(painter, grid.whole) if grid.scale != self._scale else None
-        if target is None or target.region.rectCount() > _MOST_PLACES:
+        if target is None or target.region.rectCount() > MOST_PLACES:
             return False
         self.repaint_all()
         what = self._tiles(grid, scene, loader)
         painter.save()
-        for place in _places(target.region):
+        for place in places_of(target.region):
             self._scale_place(painter, target.picture, place, target.shift, what)
         painter.restore()
         return True
@@ -137,7 +135,7 @@ class TileLayer:
             return
         what = self._tiles(grid, scene, loader)
         paint = self._scale_part if self._is_scaled else self._paint_part
-        for place in _places(dirty):
+        for place in places_of(dirty):
             for part, shift in self._frame.parts(place):
                 paint(part, shift, grid, what)
         if self._scaler is not None and not self._owed:
@@ -258,8 +256,3 @@ class TileLayer:
 
 def _wanted_level(levels: Sequence[Level], scene: Scene) -> int:
     return level_for(levels, scene.view.downsample / scene.device_pixel_ratio)
-
-
-def _places(region: QRegion) -> list[QRect]:
-    places = rects_of(region)
-    return places if len(places) <= _MOST_PLACES else [region.boundingRect()]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SURROUND = QColor(118, 118, 118)
 _UNLOADED = QColor(150, 150, 150)
 _UNREADABLE = QColor(200, 60, 40)
+MOST_PLACES = 24
+"""More separate places than this are painted as one."""
 
 
 class PlacedTiles(msgspec.Struct, frozen=True):
@@ -77,6 +79,12 @@ def paint_place(
 def rects_of(region: QRegion) -> list[QRect]:
     """Return the rectangles that a region is made of."""
     return [QRect(rect) for rect in region]  # pyright: ignore[reportGeneralTypeIssues]
+
+
+def places_of(region: QRegion) -> list[QRect]:
+    """Return the rectangles of a region, or, of very many, the one around them."""
+    places = rects_of(region)
+    return places if len(places) <= MOST_PLACES else [region.boundingRect()]
 
 
 def paint_ground(painter: QPainter, place: QRect, what: PlacedTiles) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from PySide6.QtGui import QRegion
 
 from viewer.canvas import opencv
-from viewer.canvas.tile_painting import rects_of
+from viewer.canvas.tile_painting import places_of
 from viewer.canvas.tile_picture import writable_pixels_of
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 _SHARED_PX = 1 << 18
 """So many pixels are worth waking another thread."""
-_MOST_PLACES = 64
-"""Of a level that others hide in part; of more the rectangle around them is drawn."""
 _BAND_PX = 1 << 20
 """Parts of a tile are no larger, so that two threads end at about the same time."""
 _MOST_CUT = 1 / 4
@@ -133,8 +131,7 @@ def _seen_of(
     seen = QRegion(clip)
     of_levels: list[tuple[Sequence[tuple[QRect, TilePicture]], list[QRect]]] = []
     for tiles in reversed(levels):
-        places = rects_of(seen)
-        of_levels.append((tiles, places if len(places) <= _MOST_PLACES else [seen.boundingRect()]))
+        of_levels.append((tiles, places_of(seen)))
         hiding = QRegion()
         for rect, _ in tiles:
             hiding += rect
