@@ -63,6 +63,13 @@ def show_or_hide(label: QLabel | QAbstractButton, text: str) -> None:
     label.setVisible(bool(text))
 
 
+def set_look(widget: QWidget, name: str, value: object) -> None:
+    """Set a property that the style sheet asks for, and let the widget look by it."""
+    widget.setProperty(name, value)
+    widget.style().unpolish(widget)
+    widget.style().polish(widget)
+
+
 def push_button(parent: QWidget, text: str, tip: str) -> QPushButton:
     """Return a button with a text that says what it does, and a tip that says more."""
     button = QPushButton(text, parent)
@@ -170,7 +177,5 @@ class NoticeBar(QFrame):
         """Show the sentence; `kind` is "info", "warning", "error", or "mode" over a slide."""
         self.sentence.setText(sentence)
         show_or_hide(self.button, button)
-        self.setProperty("notice", kind)
-        self.style().unpolish(self)
-        self.style().polish(self)
+        set_look(self, "notice", kind)
         self.show()

@@ -20,7 +20,7 @@ from viewer.inference.tasks.known import kind_of
 from viewer.ui.overlays.class_legend import ClassLegend
 from viewer.ui.overlays.gallery import Gallery
 from viewer.ui.overlays.settings_pages import HeatmapPage, ObjectsPage, QueryPage
-from viewer.ui.widgets import IconButton, ProgressBar, show_or_hide, text_label
+from viewer.ui.widgets import IconButton, ProgressBar, set_look, show_or_hide, text_label
 
 if TYPE_CHECKING:
     from viewer.ui.overlays.card_state import CardState
@@ -113,9 +113,7 @@ class CardBody(QWidget):
     def show_primary(self, *, is_primary: bool) -> None:
         """Draw the first button in the accent, or no longer."""
         if self.run.property("primary") != is_primary:
-            self.run.setProperty("primary", is_primary)
-            self.run.style().unpolish(self.run)
-            self.run.style().polish(self.run)
+            set_look(self.run, "primary", is_primary)
 
     def show_elsewhere(self, fields: list[GalleryField]) -> None:
         """Show the best fields of other slides; none hides the place for them."""

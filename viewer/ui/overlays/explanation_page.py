@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QGroupBox, QPushButton, QVBoxLayout, QWidget
 
-from viewer.ui.widgets import show_or_hide, text_label
+from viewer.ui.widgets import set_look, show_or_hide, text_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,9 +64,7 @@ class ExplanationPage(QGroupBox):
     def show_tested(self, way: PartWeights) -> None:
         """Say whether the map that is painted holds."""
         self.tested.setText(way.sentence)
-        self.tested.setProperty("notice", None if way.is_faithful else "warning")
-        self.tested.style().unpolish(self.tested)
-        self.tested.style().polish(self.tested)
+        set_look(self.tested, "notice", None if way.is_faithful else "warning")
         self.tested.show()
 
 

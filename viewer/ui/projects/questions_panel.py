@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from viewer.ui.command_button import CommandButton
 from viewer.ui.shell.panel import Panel, shows_state
+from viewer.ui.widgets import set_look
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -227,11 +228,9 @@ class QuestionsPanel(Panel):
         self._area.setWidget(page)
         self.export.setEnabled(form is not None)
         self.done.setVisible(form is not None)
-        self.load.setProperty("primary", form is None)
+        set_look(self.load, "primary", form is None)
         self.who.setVisible(form is not None)
         self.progress.setVisible(form is not None)
-        self.load.style().unpolish(self.load)
-        self.load.style().polish(self.load)
 
     def _add_field(self, form_id: str, field: QuestionField, layout: QVBoxLayout) -> None:
         self.fields[field.question.id] = field

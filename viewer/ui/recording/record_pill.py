@@ -13,6 +13,7 @@ from viewer.policy import policy
 from viewer.ui.recording.control import RecordingState
 from viewer.ui.recording.scrub_bar import shown_time
 from viewer.ui.theme import colored_icon, current_theme
+from viewer.ui.widgets import set_look
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,9 +78,7 @@ class RecordPill(QToolButton):
         self.setToolTip(tip)
         self.setAccessibleName(_NAMES[state])
         looks = {RecordingState.ON: "recording", RecordingState.PAUSED: "paused"}
-        self.setProperty("state", looks.get(state))
-        self.style().unpolish(self)
-        self.style().polish(self)
+        set_look(self, "state", looks.get(state))
         if state is RecordingState.ON:
             self._timer.start()
         else:

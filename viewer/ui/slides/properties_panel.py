@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from viewer.geometry import Optics
 from viewer.ui.item_views import KeyedTree, be_table
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.widgets import plain_tip
+from viewer.ui.widgets import plain_tip, set_look
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -135,9 +135,7 @@ class PropertiesPanel(Panel):
 
     def _show_primary(self, *, is_primary: bool) -> None:
         """Draw the button in the accent while no length can be measured."""
-        self.pixel_size.setProperty("primary", is_primary)
-        self.pixel_size.style().unpolish(self.pixel_size)
-        self.pixel_size.style().polish(self.pixel_size)
+        set_look(self.pixel_size, "primary", is_primary)
 
     def _apply_filter(self, typed: str) -> None:
         wanted = typed.casefold()

@@ -24,6 +24,7 @@ from viewer.ui.slides.pane_status import PaneStatus, StatusWatch
 from viewer.ui.slides.slide_opening import SlideOpening, SlideRequest
 from viewer.ui.slides.slides_ahead import Showing, display_of
 from viewer.ui.view.mode_bar import ModeBar, PaneModes
+from viewer.ui.widgets import set_look
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -289,9 +290,7 @@ class SlidePane(QFrame):
         self._is_active = active
         self.bars.header.setVisible(not alone)
         self.bars.set_edge(0 if alone else _ACTIVE_EDGE_PX)
-        self.setProperty("pane", "none" if alone else "active" if active else "idle")
-        self.style().unpolish(self)
-        self.style().polish(self)
+        set_look(self, "pane", "none" if alone else "active" if active else "idle")
 
     def focus(self) -> None:
         """Put the keyboard on what the pane shows."""

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.slides.recent_slides import SLACK_PX, TILE, RecentView
 from viewer.ui.theme import icon
-from viewer.ui.widgets import show_or_hide
+from viewer.ui.widgets import set_look, show_or_hide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,9 +116,7 @@ class StartPage(QScrollArea):
         self.heading.setText(title or "Open a slide")
         self.sentence.setText(sentence or "Drop slides or a folder of slides here, or choose:")
         show_or_hide(self.go_on_button, button)
-        self.open_button.setProperty("primary", not button)
-        self.open_button.style().unpolish(self.open_button)
-        self.open_button.style().polish(self.open_button)
+        set_look(self.open_button, "primary", not button)
         if self.open_button.hasFocus():
             self.first_button.setFocus()
 
