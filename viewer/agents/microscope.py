@@ -30,7 +30,6 @@ LEAST_FIELD_PX = 16.0
 """The shorter side of a box that can be looked at."""
 LEAST_BOX_PX = 1.0
 """The shorter side of a box that can be measured or marked: a nucleus is small."""
-"""Of a box that can be gone to, level-0 pixels."""
 
 
 class Field(msgspec.Struct, frozen=True):

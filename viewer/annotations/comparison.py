@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     _Shapes = NDArray[np.object_]
     _Numbers = NDArray[np.intp]
 
-"""What regions without one are compared as."""
 MATCH_IOU = 0.5
 """At least as much two outlines share that are taken for one object."""
 _REGIONS = "The regions"

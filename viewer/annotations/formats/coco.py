@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 
 Json = dict[str, object]
-
-"""Stands for no class, since COCO wants a category of each annotation; its id is 0."""
 _LISTS = ("images", "categories", "annotations")
 _BEGINNING = re.compile(rb'"(images|categories|annotations)"\s*:\s*\[')
 _SHAPES = (b'"bbox"', b'"segmentation"', b'"keypoints"', b'"category_id"')
@@ -295,7 +293,7 @@ def _id(stated: object) -> UUID:
 
 
 def _categories(ids: dict[AnnotationClass, int]) -> list[Json]:
-    """Also the one that stands for no class."""
+    """Also the one that stands for no class, since COCO wants a category of each annotation."""
     none: Json = {"id": 0, "name": NO_CLASS, "supercategory": "", "color": rgb_of(NO_COLOR)}
     return [
         none,

@@ -18,7 +18,6 @@ from viewer.plain_text import shown_line
 
 SCHEME = "99COVERSLIP"
 """A private scheme: the words are the user's own, not terms of a dictionary."""
-"""DICOM wants a label of each group."""
 CATEGORY = codes.SCT.SpatialAndRelationalConcept
 """Of anything drawn: it says no more than that it is a place."""
 _MOST_CHARACTERS = 64
@@ -42,7 +41,7 @@ def label_of(text: str) -> str:
 def concept_of(text: str) -> CodedConcept:
     """Return the user's own word as a code."""
     value = sha256(text.encode()).hexdigest()[:16]
-    return CodedConcept(value, SCHEME, label_of(text) or NO_CLASS)
+    return CodedConcept(value, SCHEME, label_of(text) or NO_CLASS)  # a label is wanted of each
 
 
 def unit_of(name: str) -> CodedConcept:

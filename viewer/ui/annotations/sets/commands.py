@@ -222,7 +222,7 @@ class SetCommands(QObject):
         if entry is None or (entry is sets.current and also is None) or not edit.changes:
             return
         bulk = self._kept.editing.bulk
-        sets.push_step(step_in_sets(edit.label, sets, [entry], bulk, also or (lambda _: None)))
+        sets.push_step(step_in_sets(edit.label, sets, [entry], bulk, also))
 
     # -----------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ def step_in_sets(
     sets: SlideSets,
     entries: Iterable[SetEntry],
     bulk: BulkEdits,
-    also: Callable[[bool], object] = lambda _: None,
+    also: Callable[[bool], object] | None = None,
 ) -> SetStep:
     """Return the step of what was done just now in sets, in each as the last step of this label.
 
@@ -46,7 +46,8 @@ def step_in_sets(
         def go_on() -> None:
             if not left:
                 then()
-                also(back)
+                if also is not None:
+                    also(back)
                 return
             entry, _, document = left.pop()
 
